@@ -18,6 +18,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from shared.azure.app_identity import AppIdentity, Tokens
 from shared.azure.delegation_keys import DelegationKeys
+from shared.azure.direct import Direct
 from shared.model.addresses import BlobAddress, ContainerAddress
 from shared.settings import Settings
 
@@ -32,7 +33,8 @@ _RETRY: dict[str, Any] = {
     "retry_connect": _RETRIES,
     "retry_read": _RETRIES,
 }
-_TIMEOUTS: dict[str, Any] = {"connection_timeout": 20, "read_timeout": 60}
+_CONNECTS_WITHIN, _ANSWERS_WITHIN = 20, 60
+_TIMEOUTS: dict[str, Any] = {"connection_timeout": _CONNECTS_WITHIN, "read_timeout": _ANSWERS_WITHIN}
 # A range is up to 4 MiB long; azure-core's default block size is 4 KiB.
 _READ_AT_ONCE_BYTES = 1024 * 1024
 # For paced requests the SDK retries only broken connections: the pace must see every refusal.
@@ -80,6 +82,7 @@ class Connections:
 
     Attributes:
         delegation_keys: those that its URLs were signed by.
+        direct: makes the first tries of requests that are made often.
     """
 
     def __init__(self, settings: Settings, session: aiohttp.ClientSession, tokens: Tokens) -> None:
@@ -96,6 +99,13 @@ class Connections:
         )
         # One for all accounts: the one that the host storage's setting names.
         self._identity = AppIdentity(settings.host_storage.client_id, tokens)
+        self.direct = Direct(
+            session,
+            aiohttp.ClientTimeout(sock_connect=_CONNECTS_WITHIN, sock_read=_ANSWERS_WITHIN),
+            self._identity,
+            {account: key.get_secret_value() for account, key in self._keys.items()},
+            settings.storage_api_version,
+        )
 
     def account_key(self, account: str) -> str | None:
         """Give an account's shared key, if a connection string has it."""

@@ -19,6 +19,7 @@ from shared.changes.pace import blob_seconds
 from shared.changes.ranges import Change, Window, writes
 from shared.errors import BlobChangedError, DiffRefusedError, Remedy, SourceGoneError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
+from shared.limits import REQUESTS_PER_SECOND
 from shared.model.batches import (
     Applied,
     BatchProgress,
@@ -40,8 +41,8 @@ from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
 from shared.runs.restart import restart_run
 
-REQUESTS = 128
-"""Concurrent requests of a batch, at most; usually its pace keeps them at what the blob can serve."""
+REQUESTS = REQUESTS_PER_SECOND // 4
+"""Concurrent requests of a batch, at most: what a blob serves in a quarter of a second; mostly fewer do."""
 
 SAVE_INTERVAL = timedelta(seconds=10)
 """How often a batch records its progress: at most this much work is repeated after a worker dies."""
@@ -217,7 +218,7 @@ class _Batch:
                 self._used += blob_seconds(0 if piece.clear else piece.length)
                 ended = self._applied.begin(piece, ends=piece.end == change.end)
                 await writing.start(self._apply_piece(piece, ended))
-                await self._pace.until_none_waits()
+                await self._pace.until_few_wait()
         self._start_turn()
         self._applied.reach(window.end)
         await self._save_regularly()
@@ -255,7 +256,7 @@ class _Batch:
         try:
             await self._pieces.apply(piece)
         except BaseException:
-            await self._pace.close()
+            self._pace.close()
             raise
         ended()
 

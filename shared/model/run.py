@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from shared.changes.pace import FASTEST
+from shared.changes.pace import DOCUMENTED
 from shared.changes.ranges import Effort
 from shared.model.job import Stage, WorkInProgress
 from shared.model.texts import Text
@@ -72,7 +72,7 @@ class OpenRun(WorkInProgress):
     next_batch: int = 0
     at_work: bool = False
     alive: datetime | None = None
-    rate: float = FASTEST
+    rate: float = DOCUMENTED
     batches: int = 0
     ranges: int = 0
     bytes_written: int = 0

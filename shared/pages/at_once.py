@@ -1,7 +1,7 @@
 """Running many calls, a few at a time."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,11 +12,14 @@ class AtOnce:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._running: set[asyncio.Task[object]] = set()
+        self._error: BaseException | None = None
+        self._ended = asyncio.Event()
 
     async def start(self, call: Coroutine[Any, Any, object]) -> None:
         """Start a call, and wait until another one may start."""
-        self._running.add(asyncio.create_task(call))
-        self._remove(task for task in self._running if task.done())
+        task = asyncio.create_task(call)
+        self._running.add(task)
+        task.add_done_callback(self._end)
         await self._until_fewer_than(self._limit)
 
     async def __aenter__(self) -> Self:
@@ -29,19 +32,21 @@ class AtOnce:
             if kind is None:
                 await self._until_fewer_than(1)
         finally:
-            for task in self._running:
+            running = list(self._running)
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _until_fewer_than(self, count: int) -> None:
-        while len(self._running) >= count:
-            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-            self._remove(done)
+        """Wait until fewer calls run, by their own news of their end: to ask each of them would take long."""
+        while self._error is None and len(self._running) >= count:
+            self._ended.clear()
+            await self._ended.wait()
+        if self._error is not None:
+            raise self._error
 
-    def _remove(self, tasks: Iterable[asyncio.Task[object]]) -> None:
-        """Remove finished tasks; raise the first error among them."""
-        done = list(tasks)
-        self._running.difference_update(done)
-        errors = [error for task in done if (error := task.exception())]
-        if errors:
-            raise errors[0]
+    def _end(self, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        self._error = self._error or error
+        self._ended.set()

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Self
 
 from shared.azure.services import Services
-from shared.changes.pace import FASTEST
+from shared.changes.pace import DOCUMENTED
 from shared.changes.ranges import Change, Window, coalesced, overlaid, writes
 from shared.errors import MismatchError
 from shared.limits import PAGE
@@ -39,7 +39,7 @@ class Comparison:
         self._services = services
         self._original, self._copy = versions
         self._original_reads, self._copy_reads = reads
-        self._pace = Paced(services, READERS, rate=FASTEST / at_once)
+        self._pace = Paced(services, READERS, rate=DOCUMENTED / at_once)
         self._ahead: dict[Version, Ahead] = {}
         self.ranges = self.samples = self.bytes_compared = 0
 

@@ -7,7 +7,7 @@ import pytest
 
 from infra.local.gateway import Fault
 from infra.local.local_azure import ACCOUNTS
-from shared.changes.pace import FASTEST
+from shared.changes.pace import DOCUMENTED
 from shared.events import Event
 from shared.jobs.stage_events import STAGE_EVENTS
 from shared.model.job import JobKind, Stage
@@ -83,7 +83,7 @@ async def test_each_step_of_a_backup_a_verify_and_a_drill_is_an_event_with_what_
         Event.SNAPSHOTS_TAKEN: {"disks": 1, "snapshots": 1},
         Event.RUN_OPENED: {**of_the_run, "size": len(disk.expected)},
         Event.RUN_KIND: {**of_the_run, "kind": "full"},
-        Event.BATCH_DONE: {**of_the_run, "batch": 0, "position": MIB, "size": MIB, "rate": FASTEST, **counts},
+        Event.BATCH_DONE: {**of_the_run, "batch": 0, "position": MIB, "size": MIB, "rate": DOCUMENTED, **counts},
         Event.RUN_SEALED: {**of_the_run, "kind": "full", **counts},
     }
     for event, fields in says.items():

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 
-from shared.changes.pace import FASTEST
+from shared.changes.pace import DOCUMENTED
 from shared.changes.ranges import Effort
 from shared.model.batches import BatchProgress, batch_progressed, batch_started, is_run_stalled, requeued
 from shared.model.blob import BlobState, CopyProgress, CopyStage
@@ -45,7 +45,7 @@ def run_of(record: DiskRecord) -> OpenRun:
 
 def moved(record: DiskRecord, position: int, now: datetime) -> DiskRecord:
     """Have the batch at work reach a position."""
-    return batch_progressed(record, run_of(record), BatchProgress(position, Effort(), FASTEST), now)
+    return batch_progressed(record, run_of(record), BatchProgress(position, Effort(), DOCUMENTED), now)
 
 
 def test_a_failed_run_says_why_and_is_otherwise_unchanged() -> None:

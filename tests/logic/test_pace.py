@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.changes.pace import (
+    DOCUMENTED,
     FASTEST,
     LONGEST_PAUSE,
     SHORTEST_PAUSE,
@@ -15,6 +16,7 @@ from shared.changes.pace import (
     begun_at,
     blob_seconds,
     is_late,
+    pause_of,
     slowed,
     sped_up,
 )
@@ -26,7 +28,7 @@ histories = st.lists(st.none() | lengths, max_size=60)
 """The result of each request: refused, or successful with so many bytes."""
 
 
-def after(history: list[int | None], rate: float = FASTEST) -> Pace:
+def after(history: list[int | None], rate: float = DOCUMENTED) -> Pace:
     """Continue from the pace of a new batch."""
     pace = begun_at(rate)
     for length in history:
@@ -59,7 +61,7 @@ def test_whatever_happens_the_rate_stays_within_the_limits_and_above_zero(
     history: list[int | None], rate: float
 ) -> None:
     pace = after(history, rate)
-    assert SLOWEST <= pace.rate <= FASTEST < 1
+    assert SLOWEST <= pace.rate <= FASTEST
     assert SHORTEST_PAUSE <= pace.pause <= LONGEST_PAUSE
 
 
@@ -75,37 +77,71 @@ def test_a_batch_starts_at_the_last_ones_rate(rate: float) -> None:
     assert begun_at(rate).rate == rate
 
 
-@pytest.mark.parametrize("rate", [-1.0, 0.0, 1.0, 7.5])
+def test_it_begins_a_little_below_what_is_documented() -> None:
+    assert 0.95 <= Pace().rate < 1
+
+
+@pytest.mark.parametrize("rate", [-1.0, 0.0, 1e9])
 def test_a_rate_that_makes_no_sense_is_brought_within_the_limits(rate: float) -> None:
     assert SLOWEST <= begun_at(rate).rate <= FASTEST
 
 
-def test_a_refusal_after_a_calm_time_has_found_the_limit_and_slows_down_a_little() -> None:
-    calm = worked(begun_at(0.5), 60)
-    assert 0.85 * calm.rate < slowed(calm).rate < calm.rate
+@pytest.mark.parametrize("limit", [0.3, 2.0, 7.0])
+def test_a_refusal_after_a_calm_time_has_found_the_limit_and_slows_down_to_a_little_below(limit: float) -> None:
+    calm = worked(begun_at(limit), 5)
+    assert 0.9 * limit < slowed(calm, served=limit).rate < limit
+
+
+@pytest.mark.parametrize("limit", [0.9, 1.0, 1.1])
+def test_where_the_limit_is_as_documented_it_goes_on_as_it_began(limit: float) -> None:
+    assert slowed(worked(begun_at(DOCUMENTED), 12), served=limit).rate == DOCUMENTED
 
 
 def test_refusal_after_refusal_slows_down_fast_and_pauses_longer_each_time() -> None:
-    paces = [after([None] * refusals) for refusals in range(9)]
-    assert paces[5].rate < FASTEST / 4
-    assert [pace.pause.total_seconds() for pace in paces] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    paces = [after([None] * refusals) for refusals in range(10)]
+    assert paces[5].rate < DOCUMENTED / 4
+    assert [pause_of(pace, is_busy=True).total_seconds() for pace in paces] == [
+        0.125,
+        0.25,
+        0.5,
+        1,
+        2,
+        4,
+        8,
+        16,
+        30,
+        30,
+    ]
+    assert [pause_of(pace, is_busy=False).total_seconds() for pace in paces] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30, 30]
 
 
 def test_the_longest_pause_ends_with_a_calm_time() -> None:
-    assert worked(after([None] * 9), 60).pause == SHORTEST_PAUSE
+    assert worked(after([None] * 9), 1).pause == SHORTEST_PAUSE
 
 
-def test_a_limit_that_was_found_is_approached_within_seconds_and_tried_again_after_many() -> None:
-    found = slowed(slowed(worked(begun_at(0.6), 60)))
-    limit = found.refused_at
-    assert worked(found, 30).rate > 0.85 * limit
-    assert worked(found, 5).rate < limit
-    assert worked(found, 180).rate > limit
+def test_a_limit_that_was_found_again_is_exceeded_ever_more_rarely() -> None:
+    pace, waited = begun_at(0.5), list[float]()
+    for _ in range(6):
+        seconds = 0.0
+        while pace.rate <= 0.6 and seconds < 300:
+            pace, seconds = worked(pace, 0.5), seconds + 0.5
+        waited.append(seconds)
+        pace = slowed(pace, served=0.5)
+    assert waited[1:] == sorted(waited[1:])
+    assert waited[-1] >= 8
+
+
+def test_a_higher_limit_than_documented_is_looked_for_within_half_a_minute() -> None:
+    assert worked(begun_at(DOCUMENTED), 9).rate == DOCUMENTED
+    assert worked(begun_at(DOCUMENTED), 30).rate > 10
 
 
 @given(histories)
 def test_once_nothing_is_refused_any_more_it_is_as_fast_as_at_first_within_minutes(history: list[int | None]) -> None:
-    assert worked(after(history), 600).rate == FASTEST
+    pace, seconds = after(history), 0
+    while pace.rate < DOCUMENTED:
+        pace, seconds = worked(pace, 1), seconds + 1
+    assert seconds < 300
 
 
 # --- slow requests

@@ -33,6 +33,8 @@ class Fault:
         refuse_source: for Put Page From URL and Copy Blob, the (status, error code) of reading the source.
         mirrored_as: the status of the copy's answer then; None for that of the source.
         spoil: for Put Page From URL, write other bytes than the source's and answer as if all were well.
+        skip: for a request that writes pages, answer as if it were done, and do nothing: Azurite takes longer for it
+            than a page blob of the service.
     """
 
     operation: str | None = None
@@ -50,6 +52,7 @@ class Fault:
     refuse_source: tuple[int, str] | None = None
     mirrored_as: int | None = None
     spoil: bool = False
+    skip: bool = False
 
     def is_for(self, request: Request) -> bool:
         """Return whether the fault applies to the request."""

@@ -31,7 +31,7 @@ from .service_versions import require_version
 from .upstream import Call, Upstream, connect, end_to_end
 from .write_log import WriteLog, WriteLogs
 
-_REFUSED = 400
+_CREATED, _REFUSED = 201, 400
 
 
 class Gateway:
@@ -112,7 +112,7 @@ class Gateway:
     async def _apply_fault(self, incoming: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Answer a request, or apply the fault ordered for it."""
         request, interceptor = call.request, self.interceptor
-        fault = self.faults.strike(request) or self.limits.strike(request) or Fault()
+        fault = self.limits.strike(request) or self.faults.strike(request) or Fault()
         await _hold(fault)
         if fault.cut == "before":
             return drop_connection(incoming)
@@ -133,6 +133,8 @@ class Gateway:
     async def _answer(self, call: Call, fault: Fault) -> Answer:
         if fault.refuse is not None:
             raise ServiceError(*fault.refuse)
+        if fault.skip:
+            return Answer(_CREATED)
         call = await self._authorize(call)
         answer = await self._do(call, fault)
         if call.account in self.versioned:

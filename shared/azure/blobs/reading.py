@@ -126,14 +126,17 @@ class BlobReader(Reader):
             SourceGoneError: the blob or the snapshot no longer exists.
             AzureError: the service refused, or the response was truncated, which is transient.
         """
-        http = await self._connections.http()
         headers = {
             "x-ms-version": self._version,
             "x-ms-range": f"bytes={piece.start}-{piece.end - 1}",
             "Accept-Encoding": "identity",
         }
+        tried = await self._connections.direct.get(signed_url, headers, piece.length)
+        if tried.body is not None:
+            return tried.body
+        http = await self._connections.http()
         request = HttpRequest("GET", signed_url, headers=headers)
-        answer = await http.send_request(request, stream=True, **NOT_RETRIED)
+        answer = await http.send_request(request, stream=True, **NOT_RETRIED, **tried.rest)
         async with answer:
             body = b"".join([chunk async for chunk in answer.iter_raw()])
         if answer.status_code != HTTPStatus.PARTIAL_CONTENT:

@@ -72,10 +72,16 @@ class BlobWriter:
             LeaseLostError: the blob is not under this lease.
             BlobChangedError: it no longer exists.
         """
+        at = _range(piece)
+        asked = {"x-ms-page-write": "update", "x-ms-range": at, "x-ms-lease-id": lease_id}
+        source = {"x-ms-copy-source": source_url, "x-ms-source-range": at}
+        tried = await self._connections.direct.put_page(blob, {**asked, **source})
+        if tried.body is not None:
+            return
         client = await self._connections.blob(blob)
         with change_errors(blob), page_copy_errors():
             await client.upload_pages_from_url(
-                source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED
+                source_url, piece.start, piece.length, piece.start, lease=lease_id, **PACED, **tried.rest
             )
 
     async def write(self, blob: BlobAddress, piece: Change, content: bytes, lease_id: str) -> None:
@@ -85,9 +91,13 @@ class BlobWriter:
             LeaseLostError: the blob is not under this lease.
             BlobChangedError: it no longer exists.
         """
+        asked = {"x-ms-page-write": "update", "x-ms-range": _range(piece), "x-ms-lease-id": lease_id}
+        tried = await self._connections.direct.put_page(blob, asked, content)
+        if tried.body is not None:
+            return
         client = await self._connections.blob(blob)
         with change_errors(blob):
-            await client.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED)
+            await client.upload_page(content, piece.start, piece.length, lease=lease_id, **PACED, **tried.rest)
 
     async def clear(self, blob: BlobAddress, piece: Change, lease_id: str) -> None:
         """Clear a range with one request (REST: Put Page, `x-ms-page-write: clear`).
@@ -96,9 +106,13 @@ class BlobWriter:
             LeaseLostError: the blob is not under this lease.
             BlobChangedError: it no longer exists.
         """
+        asked = {"x-ms-page-write": "clear", "x-ms-range": _range(piece), "x-ms-lease-id": lease_id}
+        tried = await self._connections.direct.put_page(blob, asked)
+        if tried.body is not None:
+            return
         client = await self._connections.blob(blob)
         with change_errors(blob):
-            await client.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED)
+            await client.clear_page(piece.start, piece.length, lease=lease_id, **NOT_RETRIED, **tried.rest)
 
     async def empty(self, blob: BlobAddress, found: BlobState, lease_id: str | None = None) -> str:
         """Resize a blob without snapshots to zero, provided that it has not changed; give its ETag then.
@@ -142,3 +156,7 @@ class BlobWriter:
             if error.status_code in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}:
                 raise BlobChangedError(f"{blob.url} was not deleted: {explain(error)}") from error
             raise
+
+
+def _range(piece: Change) -> str:
+    return f"bytes={piece.start}-{piece.end - 1}"
