@@ -30,18 +30,6 @@ _NO_CONTENT = frozenset({"Content-Type"})
 type _Outcome = aiohttp.ClientResponse | Exception
 
 
-class _OnceError(Exception):
-    """A first try failed as one does that aiohttp sends again at once: the SDK's call is to do that.
-
-    Attributes:
-        cause: how it failed.
-    """
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
 class Tried:
     """A first try.
 
@@ -137,10 +125,9 @@ class Direct:
                 timeout=self._timeouts,
                 middlewares=(_once,),
             )
-        except _OnceError as error:
-            return Tried(error.cause)
         except (aiohttp.ClientError, TimeoutError) as error:
-            return Tried(error)
+            cause = error.__cause__
+            return Tried(cause if type(error) is aiohttp.ClientError and isinstance(cause, Exception) else error)
         if (answer.status, answer.content_length or 0) != wanted:
             return Tried(answer)
         try:
@@ -166,10 +153,11 @@ class Direct:
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request once, where aiohttp would send it again at once: the SDK's call is to do that."""
     try:
         return await send(request)
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        raise _OnceError(error) from error
+        raise aiohttp.ClientError from error
 
 
 def _beginning_with(
