@@ -34,8 +34,14 @@ def should_catch_up(record: DiskRecord, now: datetime) -> bool:
 
 
 def waits_since(record: DiskRecord) -> datetime | None:
-    """Return since when a disk waits for a refused snapshot to be tried again, UTC; None if it does not."""
-    return _free_since(record) if record.snapshot_after is not None and _is_owed(record) else None
+    """Return since when a disk waits for a refused snapshot to be tried again, UTC; None if it does not.
+
+    Once a tick was missed, it has waited since the last backup, or the first tick: another tick mends nothing.
+    """
+    if record.snapshot_after is None or not _is_owed(record):
+        return None
+    missed, done = record.missed_tick, record.last_success
+    return done or record.first_tick if missed and (done is None or missed > done) else _free_since(record)
 
 
 def tried_soon(record: DiskRecord, tick: datetime, now: datetime) -> DiskRecord:
