@@ -83,6 +83,11 @@ def being_tried(record: DiskRecord, now: datetime) -> DiskRecord:
     return replace(record, snapshot_after=now + TRIED_FOR) if should_catch_up(record, now) else record
 
 
+def begun(record: DiskRecord) -> DiskRecord:
+    """Record that the messages of a late run are enqueued: until then it is looked at as a try is."""
+    return replace(record, snapshot_after=None) if record.run else record
+
+
 def _is_owed(record: DiskRecord) -> bool:
     is_late = record.late_tick is not None and record.late_tick == record.last_tick
     return is_late and is_behind(record) and not (record.run or record.restore)
