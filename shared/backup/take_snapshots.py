@@ -61,7 +61,8 @@ async def take_snapshots(services: Services) -> None:
         duration_seconds=watch.seconds,
         next_tick=due.next if due else None,
     )
-    await _watch_tick(services, disks, tick, due)
+    message = await _begin_tick(services, disks, tick, due)
+    is_watched = await _is_sent(services, message)
 
     async def begin_run(disk: Disk) -> None:
         await open_run(services, disk, snapshots[disk], tick)
@@ -87,6 +88,8 @@ async def take_snapshots(services: Services) -> None:
     refusals |= {disk: Refusal(error, Event.OPEN_RUN_FAILED) for disk, error in unopened.items()}
     others = {*disks.due, *disks.running, *disks.restoring} - begun.keys()
     await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
+    if not is_watched:  # else nobody would try again what was refused
+        await _is_sent(services, message)
     await watch_jobs(services)
     await _drop_orphans(services)
     await watch_known(services, disks)  # it takes long where storage does not answer
@@ -113,8 +116,8 @@ async def _require_owner(services: Services, tick: datetime, due: Due | None) ->
         log_event(Event.OWNER_UNKNOWN, tick=tick.isoformat(), reason=explain(error))
 
 
-async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, due: Due | None) -> None:
-    """Log the disks that are due, and enqueue the message that checks the tick until all are backed up."""
+async def _begin_tick(services: Services, disks: FoundDisks, tick: datetime, due: Due | None) -> TickMessage:
+    """Log the disks that are due; return the message that checks the tick until all are backed up."""
     absent = len(disks.absent) + disks.unknown
     message = TickMessage(tick=tick, disks=len(disks.due) + absent, absent=absent)
     problem, is_set = services.settings.heartbeat_problem, services.settings.heartbeat_url is not None
@@ -132,11 +135,17 @@ async def _watch_tick(services: Services, disks: FoundDisks, tick: datetime, due
             _log_late(disk, record, message)
     if problem:
         log_event(Event.HEARTBEAT_FAILED, **message.about, reason=problem)
+    return message
+
+
+async def _is_sent(services: Services, message: TickMessage) -> bool:
+    """Enqueue the message that checks a tick; return whether it was, as the runs do not need it."""
     try:
         await services.queues.send(message, MIN_TICK_CHECK_DELAY)
     except AzureError as error:
-        # The backups don't need it.
         log_event(Event.REPORT_TICK_FAILED, **message.about, reason=explain(error))
+        return False
+    return True
 
 
 def _log_late(disk: Disk, record: DiskRecord, message: TickMessage) -> None:

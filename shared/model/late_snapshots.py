@@ -34,8 +34,14 @@ def should_catch_up(record: DiskRecord, now: datetime) -> bool:
 
 
 def waits_since(record: DiskRecord) -> datetime | None:
-    """Return since when a disk waits for a refused snapshot to be tried again, UTC; None if it does not."""
-    return _free_since(record) if record.snapshot_after is not None and _is_owed(record) else None
+    """Return since when a disk waits for a refused snapshot to be tried again, UTC; None if it does not.
+
+    Once a tick was missed, it has waited since the last backup, or the first tick: another tick mends nothing.
+    """
+    if record.snapshot_after is None or not _is_owed(record):
+        return None
+    missed, done = record.missed_tick, record.last_success
+    return done or record.first_tick if missed and (done is None or missed > done) else _free_since(record)
 
 
 def tried_soon(record: DiskRecord, tick: datetime, now: datetime) -> DiskRecord:
@@ -75,6 +81,11 @@ def without_retry(record: DiskRecord, tick: datetime) -> DiskRecord:
 def being_tried(record: DiskRecord, now: datetime) -> DiskRecord:
     """Record that a refused snapshot is tried again now: of several looks at once one takes it."""
     return replace(record, snapshot_after=now + TRIED_FOR) if should_catch_up(record, now) else record
+
+
+def begun(record: DiskRecord) -> DiskRecord:
+    """Record that the messages of a late run are enqueued: until then it is looked at as a try is."""
+    return replace(record, snapshot_after=None) if record.run else record
 
 
 def _is_owed(record: DiskRecord) -> bool:

@@ -45,7 +45,8 @@ class DiskRecord:
         missed_tick: the last tick that another overtook before a snapshot was taken for it, UTC.
         late_tick: the last tick that could not snapshot it, as it was busy or the service refused, UTC, while no run
             has been opened since.
-        snapshot_after: when a snapshot that the service refused for that tick is tried again, UTC.
+        snapshot_after: when a snapshot that the service refused for that tick is tried again, UTC; until its run's
+            messages are enqueued.
         point_tick: the last tick covered by a recovery point, that is, by one taken at or after it, UTC.
         last_success: when the last recovery point was sealed, UTC.
         last_point: the last recovery point's time.

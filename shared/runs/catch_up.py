@@ -1,5 +1,6 @@
 """Catching up: a disk that the last tick could not snapshot is snapshotted once it is free and may be tried again."""
 
+import contextlib
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from shared.azure.services import Services
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
-from shared.model.late_snapshots import being_tried, should_catch_up, waits_since, with_refusal, without_retry
+from shared.model.late_snapshots import begun, being_tried, should_catch_up, waits_since, with_refusal, without_retry
 from shared.model.record import DiskRecord
 from shared.model.tick import with_tick
 from shared.runs.failures import record_failure, update_or_create
@@ -38,7 +39,8 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
         services: the services.
         disk: the disk.
         after_a_run: whether a run has just ended. If the next one is open and was never checked, an earlier call may
-            have died before it enqueued that run's messages, so they are enqueued again.
+            have died before it enqueued that run's messages, so they are enqueued again; as they are where a refused
+            snapshot was tried again.
 
     Raises:
         AzureError: the record or a queue can't be reached.
@@ -46,8 +48,8 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
     found = await services.records.get(disk)
     record = found[0] if found else None
     run = record.run if record else None
-    if run and after_a_run and run.checked == run.started:
-        await enqueue_again(services, disk, run)
+    if record and run and (after_a_run or record.snapshot_after):
+        await _ensure_begun(services, disk, record)
     if record is None or record.last_tick is None or not should_catch_up(record, services.now()):
         return
     if not services.settings.backs_up(disk, adopted=record.adopted, retired=record.retired is not None):
@@ -61,13 +63,19 @@ async def catch_up(services: Services, disk: Disk, *, after_a_run: bool = False)
         await open_run(services, disk, snapshot, tick)
     except (AzureError, TidemarkError) as error:
         await record_refusal(services, disk, tick, Refusal(error, Event.SNAPSHOT_FAILED))
+        return
+    if record.snapshot_after:
+        with contextlib.suppress(AzureError, TidemarkError):  # else the next looks find the run begun
+            await services.records.update(disk, begun)
 
 
 async def record_refusal(services: Services, disk: Disk, tick: datetime, refusal: Refusal) -> None:
     """Record what kept a disk from a tick's run; it is tried again within minutes, unless no other try can help.
 
+    If the run is on record all the same, its messages are enqueued again.
+
     Raises:
-        AzureError: the record can't be reached.
+        AzureError: the record or a queue can't be reached.
         RecordConflictError: other invocations keep changing it.
     """
     why, now, asked = explain(refusal.error), services.now(), asked_delay(refusal.error)
@@ -83,6 +91,14 @@ async def record_refusal(services: Services, disk: Disk, tick: datetime, refusal
         log_event(Event.BACKUP_LATE, disk=disk.name, tick=tick.isoformat(), reason=reason)
     else:
         await record_failure(services, disk, refusal.failed, refusal.error)
+        if record:
+            await _ensure_begun(services, disk, record)
+
+
+async def _ensure_begun(services: Services, disk: Disk, record: DiskRecord) -> None:
+    """Enqueue the messages of an open run that was never checked again: they may never have been."""
+    if record.run and record.run.checked == record.run.started:
+        await enqueue_again(services, disk, record.run)
 
 
 async def _is_first(services: Services, disk: Disk) -> bool:

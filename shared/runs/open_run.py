@@ -106,7 +106,9 @@ async def enqueue_again(services: Services, disk: Disk, run: OpenRun) -> None:
     now = services.now()
 
     def checked(record: DiskRecord) -> DiskRecord:
-        return record.with_run(replace(run_of(record), checked=now)) if record.run_of(run.snapshot) else record
+        if record.run_of(run.snapshot) is None:
+            return record
+        return replace(record.with_run(replace(run_of(record), checked=now)), snapshot_after=None)
 
     await services.records.update(disk, checked)
 
@@ -134,7 +136,7 @@ async def _put_on_record(services: Services, disk: Disk, run: OpenRun, restore: 
         # Until the next seal the record keeps the address of the existing backups, which may be in another container.
         backup_blob = (record.base_snapshot and record.backup_blob) or new.backup_blob
         late_tick = None if run.tick else record.late_tick
-        record = replace(record, late_tick=late_tick, snapshot_after=None)
+        record = replace(record, late_tick=late_tick, snapshot_after=record.snapshot_after if run.tick else None)
         return replace(record, run=run, backup_blob=backup_blob, adopted=adopted, notice=notice)
 
     record = await update_or_create(services, disk, opened)

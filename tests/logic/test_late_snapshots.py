@@ -63,6 +63,18 @@ def test_it_is_tried_less_often_the_longer_it_is_refused_and_not_before_the_serv
     assert delay(after, asked) == max(delay(after), min(asked, MAX_ASKED_DELAY))
 
 
+@pytest.mark.parametrize("interval", [12 * 60 * MINUTE, 10 * MINUTE], ids=["two a day", "one in ten minutes"])
+@pytest.mark.parametrize("record", [IDLE, replace(NEW, run=None)], ids=["backed up", "never backed up"])
+def test_a_snapshot_that_is_refused_at_each_tick_waits_since_the_last_backup(
+    record: DiskRecord, interval: timedelta
+) -> None:
+    ticks = [TICK, TICK + interval, TICK + 2 * interval]
+    for tick in ticks:
+        record = with_refusal(record, tick, BUSY, tick, NO_DELAY)
+    assert waits_since(record) == (record.last_success or TICK)
+    assert waits_since(replace(record, last_success=ticks[2] - MINUTE)) == ticks[2], "a run was sealed in between"
+
+
 def test_it_is_tried_for_a_day_and_then_left_to_the_next_tick() -> None:
     last = refused(after=GIVE_UP_AFTER - MINUTE)
     assert (last.late_tick, last.snapshot_after) == (None, None)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
@@ -16,6 +16,7 @@ from shared.model.report import State
 from tests.simulation.blobs import Blob
 from tests.simulation.managed_scenes import managed_disk_backed_up
 from tests.simulation.refusals import refusal
+from tests.simulation.refused_snapshots import Refusing
 from tests.simulation.reported import HALF_A_DAY, HOUR, backed_up, disk
 from tests.simulation.scenes import Scene
 from tests.simulation.services import settings_of
@@ -31,30 +32,6 @@ type Told = Callable[..., list[dict[str, Any]]]
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     make_small(monkeypatch.setattr)
     monkeypatch.setattr(retry_policy, "GIVE_UP_AFTER", timedelta(days=1))
-
-
-class Refusing:
-    """The snapshots of a scene's disks, refused for a while.
-
-    Attributes:
-        tried: when each was asked for.
-    """
-
-    def __init__(self, scene: Scene, error: Exception, times: int = 10**9, name: str = "os") -> None:
-        self.tried: list[datetime] = []
-        self._scene, self._error, self._times, self._name = scene, error, times, name
-        self._take = scene.services.disks.take_snapshot
-        scene.services.disks.take_snapshot = self
-
-    async def __call__(self, asked: Any, *others: Any) -> Any:
-        if self._name in asked.name:
-            self.tried.append(self._scene.world.now)
-            if len(self.tried) <= self._times:
-                raise self._error
-        return await self._take(asked, *others)
-
-    def end(self) -> None:
-        self._scene.services.disks.take_snapshot = self._take
 
 
 def record_of(scene: Scene) -> DiskRecord:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
@@ -13,6 +14,7 @@ from shared.model.run import SERVER_SIDE, Kind
 from tests.simulation import model
 from tests.simulation.managed.resources import footer_of
 from tests.simulation.managed_scenes import DATA, HALF_A_DAY, ManagedScene, managed_disk_backed_up
+from tests.simulation.refusals import refusal
 from tests.simulation.scenes import services_on
 from tests.simulation.services import settings_of, source_disks
 from tests.simulation.small import make_small
@@ -124,3 +126,14 @@ async def test_many_private_disks_of_one_disk_access_are_all_backed_up_and_hold_
     assert [kinds_of(disk) for disk in [scene.managed, *disks]] == [[Kind.FULL, Kind.INCREMENTAL]] * 7
     assert [taken for taken in scene.compute.snapshots.values() if taken.access] == []
     assert scene.world.violations == []
+
+
+async def test_a_backup_whose_snapshot_can_not_be_let_go_of_for_now_is_done_all_the_same() -> None:
+    scene = private_scene()
+
+    async def refuse(*_: object) -> NoReturn:
+        raise refusal(429, "TooManyRequests")
+
+    scene.services.disks.let_go = refuse
+    await scene.back_up()
+    assert (scene.kinds(), scene.on_record.last_error) == ([Kind.FULL], "")
