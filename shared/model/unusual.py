@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from shared.model.catalogue import REBUILT
+from shared.model.job import advised
 from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.run import Kind
@@ -35,11 +36,11 @@ def resync_again(points: Sequence[RecoveryPoint]) -> str:
     last = [point for point in points if point.kind is not Kind.RESTORE][-2:]
     if [point.kind for point in last] != [Kind.RESYNC, Kind.RESYNC]:
         return ""
-    reasons = "; then: ".join(point.reason for point in last)
-    return (
-        f"the last two runs rewrote the whole disk, because no diff could be trusted: {reasons}. What to do: if the"
-        " reason is not known, find out what changes the disk or its backup blob between backups, such as another app"
-        " that uses the same backup container"
+    reasons = "; then: ".join(dict.fromkeys(point.reason for point in last))
+    return advised(
+        f"the last two runs rewrote the whole disk, because no diff could be trusted: {reasons}",
+        "if the reason is not known, find out what changes the disk or its backup blob between backups, such as another"
+        " app that uses the same backup container",
     )
 
 

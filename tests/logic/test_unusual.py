@@ -58,6 +58,12 @@ def test_two_resyncs_are_told_with_their_reasons_and_what_to_do() -> None:
     assert "reason 0; then: reason 1. What to do: " in told
 
 
+def test_resyncs_whose_reason_says_what_to_do_are_told_with_that_alone() -> None:
+    told = resync_again(runs(Kind.RESYNC, Kind.RESYNC, reason="no difference. What to do: exempt the group"))
+    assert told.endswith("no difference. What to do: exempt the group")
+    assert told.count("What to do") == 1
+
+
 def test_a_run_that_writes_many_times_what_is_usual_is_told() -> None:
     usual = [300 * MIB, 100 * MIB, 200 * MIB, 250 * MIB, 150 * MIB]
     assert unusual_run(incremental(*usual, 2 * GIB)).startswith("2 GiB of 64 GiB changed")

@@ -188,7 +188,10 @@ class ManagedReader(Reader):
                 raise
             said = f"{error_code(error)} ({error.status_code})"
         await self._renewed(version, None, window, "")
-        raise DiffRefusedError(f"the service gives no difference between these private snapshots: {said}")
+        raise DiffRefusedError(
+            f"the service gives no difference between these private snapshots: {said}. What to do: exempt the resource"
+            " group from the Azure Policy that makes snapshots private, or else each run rewrites the whole disk"
+        )
 
     async def _is_any_private(self, version: SnapshotVersion, older: SnapshotVersion) -> bool:
         """Tell whether a snapshot is private by now: a policy may have made it so since it was first looked at."""
