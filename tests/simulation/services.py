@@ -34,6 +34,7 @@ from tests.simulation.status_rows import SimulatedStatusRows
 from tests.simulation.tables import (
     SimulatedInspections,
     SimulatedParts,
+    SimulatedTables,
     SimulatedRecords,
     SimulatedRestores,
 )
@@ -100,6 +101,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),
+        tables=SimulatedTables(calls),
         intents=SimulatedIntents(world, calls),
         plans=SimulatedPlans(world, calls),
         tombstones=SimulatedTombstones(world, calls),

@@ -48,11 +48,6 @@ class Records:
     def __init__(self, table: TableClient, index: Index, status: Status) -> None:
         self._table, self._index, self._status = table, index, status
 
-    async def ensure(self) -> None:
-        """Create the table if it is missing."""
-        with contextlib.suppress(ResourceExistsError):
-            await self._table.create_table()
-
     async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
         """Read a disk's record and its ETag; None if there is none yet.
 
