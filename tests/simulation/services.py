@@ -34,9 +34,9 @@ from tests.simulation.status_rows import SimulatedStatusRows
 from tests.simulation.tables import (
     SimulatedInspections,
     SimulatedParts,
-    SimulatedTables,
     SimulatedRecords,
     SimulatedRestores,
+    SimulatedTables,
 )
 from tests.simulation.world import BACKUPS, OWN, World
 from tests.simulation.writing import SimulatedWriter
