@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.absent_disks import Absent, find_absent
+from shared.backup.tries import Tried, Tries
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -24,6 +26,9 @@ from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
 from shared.runs.open_run import require_fit
 from shared.source_disks import SourceDisk
+
+ANSWERS_WITHIN = timedelta(seconds=5)
+"""How long the snapshots of all disks wait for what a new disk is: that can be told later, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +131,10 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
 
 async def _require_disk(services: Services, disk: Disk) -> None:
     """Require what can be backed up, before the first snapshot; if that can't be told yet, the snapshot tells."""
-    with contextlib.suppress(AzureError):
-        if problem := await services.disks.problem(disk):
+    with contextlib.suppress(AzureError, TimeoutError):
+        async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
+            problem = await services.disks.problem(disk)
+        if problem:
             raise DiskError(problem)
 
 
@@ -204,18 +211,7 @@ async def for_each[Result](
     return done
 
 
-async def tried_for_each[Result](
-    disks: Sequence[Disk], step: Callable[[Disk], Awaitable[Result]]
-) -> tuple[dict[Disk, Result], dict[Disk, Exception]]:
+async def tried_for_each[Result](disks: Sequence[Disk], step: Callable[[Disk], Awaitable[Result]]) -> Tried[Result]:
     """Run a step for all disks concurrently; return the results of those that succeed, and the others' errors."""
-    results = await asyncio.gather(*map(step, disks), return_exceptions=True)
-    done: dict[Disk, Result] = {}
-    errors: dict[Disk, Exception] = {}
-    for disk, result in zip(disks, results, strict=True):
-        if isinstance(result, Exception):
-            errors[disk] = result
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            done[disk] = result
-    return done, errors
+    async with Tries(disks, step) as tries:
+        return await tries.ended()

@@ -1,8 +1,9 @@
 """What many disks cost, and whether one that is slow holds the others up.
 
-Run by `.venv/bin/python -m tests.benchmarks.fleet`. Small disks are backed up with one tick, by one host, on a local Azure
-with keys off: how close together the snapshots are, and the calls for each disk. Then once more with one disk of an
-account that does not answer, and of one that refuses. It exits with 1 if the calls grow, or if the others take longer.
+Run by `.venv/bin/python -m tests.benchmarks.fleet`. Small disks are backed up with one tick, by one host, on a local
+Azure with keys off: how close together the snapshots are, and the calls for each disk. Then once more with one disk of
+an account that does not answer, and of one that refuses. It exits with 1 if the calls grow, or if the others take
+longer.
 """
 # ruff: noqa: T201 - speaks to a person at a terminal
 

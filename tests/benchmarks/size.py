@@ -2,7 +2,7 @@
 
 Run by `.venv/bin/python -m tests.benchmarks.size`. Disks of 10 GiB, 1 TiB and 8 TiB are backed up on the local Azure,
 empty at first. Then each has changed in 2,000,000 page ranges all over it, as the service would list them: groups of a
-hundred, each group a range to write. It prints a table, and exits with 1 if memory or a limit is not kept to.
+thousand, each group a range to write. It prints a table, and exits with 1 if memory or a limit is not kept to.
 """
 # ruff: noqa: T201 - speaks to a person at a terminal
 
@@ -27,7 +27,7 @@ from tests.app.cloud import MIB, App, Cloud, Disk, until
 
 GIB, TIB = 1024 * MIB, 1024**2 * MIB
 SIZES = {"10 GiB": 10 * GIB, "1 TiB": TIB, "8 TiB": 8 * TIB}
-GROUP = 100
+GROUP = 1000
 """Ranges that lie side by side: what is listed as so many is written as one."""
 
 MOST_MEMORY = 200 * MIB
