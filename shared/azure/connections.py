@@ -45,7 +45,7 @@ RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connec
 
 
 MOST_CONNECTIONS = 256
-"""Connections to one host, at most: a tick asks for all disks at once. A host that does not answer holds up no other."""
+"""Connections to one host at most: a tick asks for all disks at once. A host that is down holds up no other's."""
 
 _WAITS_AT_MOST = 180.0
 """Seconds of a `Retry-After` that are waited out: the shorter of the times in which Azure Compute counts requests.

@@ -27,8 +27,8 @@ from shared.runs.failures import record_failure
 from shared.runs.open_run import require_fit
 from shared.source_disks import SourceDisk
 
-ANSWERS_WITHIN = timedelta(seconds=5)
-"""How long the snapshots of all disks wait for what a new disk is: that can be told later, too."""
+WAIT_FOR_SLOW = timedelta(seconds=5)
+"""No snapshot waits for what a new disk is, if nobody hears of it for so long: that can be told later, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +126,17 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
         if record is None or not (record.base_snapshot or record.run or record.restore):
             await _require_disk(services, disk)
 
-    return set(disks) - (await for_each(services, disks, check, Event.SNAPSHOT_FAILED)).keys()
+    async with Tries(disks, check) as tries:
+        unfit = (await tries.ended(quiet_for=WAIT_FOR_SLOW)).errors
+    for disk, error in unfit.items():
+        await record_failure(services, disk, Event.SNAPSHOT_FAILED, error)
+    return set(unfit)
 
 
 async def _require_disk(services: Services, disk: Disk) -> None:
     """Require what can be backed up, before the first snapshot; if that can't be told yet, the snapshot tells."""
-    with contextlib.suppress(AzureError, TimeoutError):
-        async with asyncio.timeout(ANSWERS_WITHIN.total_seconds()):
-            problem = await services.disks.problem(disk)
-        if problem:
+    with contextlib.suppress(AzureError):
+        if problem := await services.disks.problem(disk):
             raise DiskError(problem)
 
 

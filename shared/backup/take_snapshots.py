@@ -32,17 +32,17 @@ from shared.owner.mark import require_owner
 from shared.runs.catch_up import Refusal, catch_up, record_refusal
 from shared.runs.open_run import open_run
 
-WAIT_FOR_ALL = timedelta(seconds=5)
-"""How long no run begins, so that all snapshots come first; one of a service that does not answer takes minutes."""
+WAIT_FOR_SLOW = timedelta(seconds=5)
+"""All snapshots come first, but for those that nobody hears of for so long: an account that is down takes minutes."""
 
 
 async def take_snapshots(services: Services) -> None:
     """Snapshot every disk without an open run and start its run; make sure that open runs continue.
 
     All snapshots are taken at once, before any other work: the disks of one VM belong together. An error affects only
-    its own disk, and the runs of the others wait for a slow one no longer than `WAIT_FOR_ALL`. A disk with an open run
-    or a restore is late: it is snapshotted as soon as that ends. So is one whose snapshot is refused for now: that is
-    tried again within minutes, by `report_tick`.
+    its own disk, and the runs of the others do not wait for those that are slow. A disk with an open run or a restore
+    is late: it is snapshotted as soon as that ends. So is one whose snapshot is refused for now: that is tried again
+    within minutes, by `report_tick`.
 
     Args:
         services: the services.
@@ -57,7 +57,7 @@ async def take_snapshots(services: Services) -> None:
     await _require_owner(services, tick, due)
     disks = await find_disks(services)
     async with Tries(disks.ready, services.disks.take_snapshot) as tries:
-        prompt = await tries.ended(within=WAIT_FOR_ALL)
+        prompt = await tries.ended(quiet_for=WAIT_FOR_SLOW)
         log_event(
             Event.SNAPSHOTS_TAKEN,
             tick=tick.isoformat(),

@@ -230,8 +230,8 @@ async def test_a_disk_of_a_later_tick_stands_for_no_pattern_that_found_nothing()
 
 
 async def test_a_disk_whose_account_takes_long_holds_up_the_run_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    for waits in ("take_snapshots.WAIT_FOR_ALL", "find_disks.ANSWERS_WITHIN"):
-        monkeypatch.setattr(f"shared.backup.{waits}", timedelta())
+    for module in ("find_disks", "take_snapshots"):
+        monkeypatch.setattr(f"shared.backup.{module}.WAIT_FOR_SLOW", timedelta())
     scene, answers = Scene(), asyncio.Event()
     world, disks = scene.world, scene.services.disks
     world.blobs[DATA] = Blob([5, None], world.number)
