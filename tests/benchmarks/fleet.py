@@ -117,8 +117,8 @@ class FleetCloud:
         return Ticked(max(taken) - min(taken), max(taken) - start, sealed)
 
 
-async def _calls_a_tick(azure: IdentityAzure, count: int) -> tuple[int, int, Ticked]:
-    """Count the calls to tables and queues of a tick of so many unchanged disks."""
+async def _calls_a_tick(azure: IdentityAzure, count: int) -> tuple[dict[str, int], Ticked]:
+    """Count the calls to tables and to queues of a tick of so many unchanged disks."""
     async with FleetCloud.opened(azure) as fleet:
         disks = await fleet.disks(count)
         async with fleet.cloud.app(*disks) as app:
@@ -141,7 +141,7 @@ async def _calls_a_tick(azure: IdentityAzure, count: int) -> tuple[int, int, Tic
             f" calls to tables {sums['table']}, to queues {sums['queue']}; {connections} connections opened for blobs",
             flush=True,
         )
-        return sums["table"], sums["queue"], ticked[0]
+        return sums, ticked[0]
 
 
 async def _beside_a_slow_disk(azure: IdentityAzure, count: int) -> bool:
@@ -174,14 +174,14 @@ async def run(few: int, more: int, many: int) -> bool:
     """Measure and print; return whether all is as it should be."""
     async with run_identity_azure() as azure:
         found = {count: await _calls_a_tick(azure, count) for count in (few, more, many)}
-        is_kept = found[many][2].apart <= MOST_APART
-        for index, kind in enumerate(("tables", "queues")):
+        is_kept = found[many][1].apart <= MOST_APART
+        for kind in ("table", "queue"):
             among_few, among_many = (
-                (int(found[upper][index]) - int(found[lower][index])) / (upper - lower)
+                (found[upper][0][kind] - found[lower][0][kind]) / (upper - lower)
                 for lower, upper in ((few, more), (more, many))
             )
             is_kept &= among_many <= MOST_MORE_CALLS * among_few
-            print(f"calls to {kind} for each disk more: {among_few:.2f} up to {more}, {among_many:.2f} up to {many}")
+            print(f"calls to {kind}s for each disk more: {among_few:.2f} up to {more}, {among_many:.2f} up to {many}")
         return await _beside_a_slow_disk(azure, more) and is_kept
 
 
