@@ -7,6 +7,7 @@ import pytest
 
 from shared.backup import verify
 from shared.limits import PAGE
+from shared.model.names import REPORT_TICK_QUEUE
 from shared.pages import listing
 from tests.simulation.blobs import Blob
 from tests.simulation.counted import CountedScene
@@ -151,3 +152,14 @@ async def test_an_unchanged_disk_of_8_tib_with_little_on_it_is_listed_by_twenty_
     await scene.pass_time(HALF_A_DAY)
     counts = scene.counted()
     assert (counts["plan-changes"]["Reader.changes"], counts["finish-backup"]["Reader.changes"]) == (5, 3 * 5)
+
+
+async def test_a_look_at_a_tick_that_is_not_over_reads_the_index_and_each_open_run_once() -> None:
+    scene = await backed_up([1, 2, None, 3])
+    await scene.tick()
+    scene.counted()
+    [look] = [message for message in scene.world.messages if message.queue == REPORT_TICK_QUEUE]
+    scene.world.messages.remove(look)
+    await scene.deliver(look)
+    found = scene.counted()["report-tick"]
+    assert (found["IndexRows.of_disks"], found["IndexRows.record"]) == (1, 1)
