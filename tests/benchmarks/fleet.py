@@ -42,7 +42,7 @@ for one host, and at their tick, are all that is added.
 """
 
 MOST_LONGER = 1.5
-"""Of the others' time, what it is at most when one disk is slow, beside the wait for its snapshot: two cores are shared."""
+"""Of the others' time, what it is at most when one disk is slow, beside the wait for it: the cores are shared."""
 
 SLOW = {
     "whose account does not answer": Fault(path=f"/{MORE_DISKS.name}/*", delay_seconds=300.0),
