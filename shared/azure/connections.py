@@ -44,6 +44,9 @@ NOT_RETRIED: dict[str, Any] = {"retry_total": 0}
 RETRY_ONCE: dict[str, Any] = {"retry_total": 1, "retry_status": 1, "retry_connect": 1, "retry_read": 1}
 
 
+MOST_CONNECTIONS = 256
+"""Connections to one host at most: a tick asks for all disks at once. A host that is down holds up no other's."""
+
 _WAITS_AT_MOST = 180.0
 """Seconds of a `Retry-After` that are waited out: the shorter of the times in which Azure Compute counts requests.
 
@@ -185,7 +188,7 @@ class Connections:
 async def open_connections(settings: Settings, tokens: Tokens | None = None) -> AsyncIterator[Connections]:
     """Open connections that are closed at the end of the block.
 
-    How many there are is limited by who makes requests, and one that nothing was sent over for 15 seconds is closed:
+    Requests wait for one of `MOST_CONNECTIONS` to their host. One that nothing was sent over for 15 seconds is closed:
     that is aiohttp's default. One that the service has closed is opened anew.
 
     Args:
@@ -193,7 +196,7 @@ async def open_connections(settings: Settings, tokens: Tokens | None = None) -> 
         tokens: the identity's tokens so far; none if None.
     """
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=MOST_CONNECTIONS),
         middlewares=(_send_again,),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # as the SDK's own, which decodes what it is to decode

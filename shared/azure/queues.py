@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 
-from azure.core.exceptions import ResourceExistsError
-from azure.storage.queue.aio import QueueClient
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.model.messages import (
     BatchMessage,
@@ -61,24 +61,44 @@ _TIME_TO_LIVE = -1
 
 
 class Queues:
-    """Access to the queues."""
+    """Access to the queues, whose names in the account may begin with a prefix."""
 
-    def __init__(self, queues: Mapping[str, QueueClient]) -> None:
-        self._queues = queues
+    def __init__(self, service: QueueServiceClient, prefix: str = "") -> None:
+        self._service, self._prefix = service, prefix
 
     async def ensure(self) -> None:
-        """Create the queues that are missing."""
-        for queue in self._queues.values():
-            with contextlib.suppress(ResourceExistsError):
-                await queue.create_queue()
+        """Create the queues that are missing: one call, if there are none (REST: List Queues)."""
+        there = {queue.name async for queue in self._service.list_queues(name_starts_with=self._prefix or None)}
+        for queue in map(self._named, QUEUES):
+            if queue.queue_name not in there:
+                await _create(queue)
 
     async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
-        """Enqueue a message, visible after `delay` (REST: Put Message), as plain JSON: `host.json` sets no encoding."""
-        queue = self._queues[QUEUE_OF[type(message)]]
-        await queue.send_message(
-            message.body, visibility_timeout=int(delay.total_seconds()), time_to_live=_TIME_TO_LIVE
-        )
+        """Enqueue a message, visible after `delay` (REST: Put Message), as plain JSON: `host.json` sets no encoding.
+
+        A queue that somebody has deleted is made again.
+        """
+        queue, body, seconds = self._of(type(message)), message.body, int(delay.total_seconds())
+        try:
+            await queue.send_message(body, visibility_timeout=seconds, time_to_live=_TIME_TO_LIVE)
+        except ResourceNotFoundError:
+            await _create(queue)
+            await queue.send_message(body, visibility_timeout=seconds, time_to_live=_TIME_TO_LIVE)
 
     async def is_any_waiting(self, kind: type[Message]) -> bool:
         """Tell whether a message of a kind is visible and waiting (REST: Peek Messages); delayed ones don't count."""
-        return bool(await self._queues[QUEUE_OF[kind]].peek_messages(max_messages=1))
+        try:
+            return bool(await self._of(kind).peek_messages(max_messages=1))
+        except ResourceNotFoundError:  # somebody has deleted the queue
+            return False
+
+    def _of(self, kind: type[Message]) -> QueueClient:
+        return self._named(QUEUE_OF[kind])
+
+    def _named(self, queue: str) -> QueueClient:
+        return self._service.get_queue_client(f"{self._prefix}{queue}")
+
+
+async def _create(queue: QueueClient) -> None:
+    with contextlib.suppress(ResourceExistsError):
+        await queue.create_queue()

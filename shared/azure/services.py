@@ -14,7 +14,7 @@ from shared.azure.blobs.snapshots import BlobSnapshots
 from shared.azure.blobs.writing import BlobWriter
 from shared.azure.heartbeat import Heartbeat
 from shared.azure.kept_connections import KeptConnections
-from shared.azure.queues import QUEUES, Queues
+from shared.azure.queues import Queues
 from shared.azure.resource_manager import ResourceManager
 from shared.azure.sources.by_kind import ReadersByKind, SourcesByKind
 from shared.azure.sources.managed_disks import ManagedDiskSource
@@ -25,6 +25,7 @@ from shared.azure.sources.uploads import ManagedUploads, Uploads
 from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
+from shared.azure.tables.missing import Tables
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import Plans, Tombstones
@@ -56,6 +57,7 @@ class Services:
         restores: the rows of restores.
         inspections: the rows of inspections.
         parts: the rows of their parts.
+        tables: the tables that hold all rows.
         plans: the retention plans.
         tombstones: the tombstones of deleted recovery points.
         intents: the rows of operators' intents.
@@ -80,6 +82,7 @@ class Services:
     restores: JobRows[Restore]
     inspections: JobRows[Inspection]
     parts: Parts
+    tables: Tables
     plans: Plans
     tombstones: Tombstones
     intents: JobRows[IntentRow]
@@ -91,7 +94,7 @@ class Services:
 
     async def ensure(self) -> None:
         """Create the queues and tables that are missing."""
-        await asyncio.gather(self.queues.ensure(), self.records.ensure(), self.parts.ensure())
+        await asyncio.gather(self.queues.ensure(), self.tables.ensure())
 
 
 type OpenServices = Callable[[], contextlib.AbstractAsyncContextManager[Services]]
@@ -141,11 +144,12 @@ async def open_services(settings: Settings, kept: KeptConnections) -> AsyncItera
             restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
             inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
+            tables=Tables(tables, (BACKUPS_TABLE, PARTS_TABLE)),
             plans=Plans(table),
             tombstones=Tombstones(table),
             intents=JobRows(table, index, IntentRow, [INTENT]),
             diffs=DiffRows(table),
-            queues=Queues({name: queues.get_queue_client(name) for name in QUEUES}),
+            queues=Queues(queues),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),
             now=lambda: datetime.now(UTC),
             sleep=lambda duration: asyncio.sleep(duration.total_seconds()),

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.absent_disks import Absent, find_absent
+from shared.backup.tries import Tried, Tries
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -24,6 +26,9 @@ from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
 from shared.runs.open_run import require_fit
 from shared.source_disks import SourceDisk
+
+WAIT_FOR_SLOW = timedelta(seconds=5)
+"""No snapshot waits for what a new disk is, if nobody hears of it for so long: that can be told later, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,11 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
         if record is None or not (record.base_snapshot or record.run or record.restore):
             await _require_disk(services, disk)
 
-    return set(disks) - (await for_each(services, disks, check, Event.SNAPSHOT_FAILED)).keys()
+    async with Tries(disks, check) as tries:
+        unfit = (await tries.ended(quiet_for=WAIT_FOR_SLOW)).errors
+    for disk, error in unfit.items():
+        await record_failure(services, disk, Event.SNAPSHOT_FAILED, error)
+    return set(unfit)
 
 
 async def _require_disk(services: Services, disk: Disk) -> None:
@@ -204,18 +213,7 @@ async def for_each[Result](
     return done
 
 
-async def tried_for_each[Result](
-    disks: Sequence[Disk], step: Callable[[Disk], Awaitable[Result]]
-) -> tuple[dict[Disk, Result], dict[Disk, Exception]]:
+async def tried_for_each[Result](disks: Sequence[Disk], step: Callable[[Disk], Awaitable[Result]]) -> Tried[Result]:
     """Run a step for all disks concurrently; return the results of those that succeed, and the others' errors."""
-    results = await asyncio.gather(*map(step, disks), return_exceptions=True)
-    done: dict[Disk, Result] = {}
-    errors: dict[Disk, Exception] = {}
-    for disk, result in zip(disks, results, strict=True):
-        if isinstance(result, Exception):
-            errors[disk] = result
-        elif isinstance(result, BaseException):
-            raise result
-        else:
-            done[disk] = result
-    return done, errors
+    async with Tries(disks, step) as tries:
+        return await tries.ended()

@@ -41,10 +41,9 @@ async def _report(services: Services, message: TickMessage) -> None:
         return app.at_tick(tick, due, disks=message.disks, absent=message.absent)
 
     if message.succeeded is None:
-        due = await services.records.due()
+        due, on_record = await services.records.due()
         result, done = outcome(tick, message.disks, due, now, absent=message.absent), backed_up(tick, due)
         if result is Outcome.PENDING:
-            on_record = await services.records.disks()
             await _catch_up(services, on_record)
             await tell_outdated(services, on_record, known)
             await services.queues.send(message, next_check(tick, now))

@@ -1,6 +1,7 @@
 """Step 1 of a backup, on the timer: snapshot all disks, as close together as possible, then open their runs."""
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 
 from azure.core.exceptions import AzureError
 
@@ -8,6 +9,7 @@ from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.find_disks import FoundDisks, find_disks, for_each, tried_for_each
 from shared.backup.tell_report import tell_app, tell_report
+from shared.backup.tries import Tried, Tries
 from shared.backup.watch_known import watch_known
 from shared.errors import NotOwnerError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
@@ -30,13 +32,17 @@ from shared.owner.mark import require_owner
 from shared.runs.catch_up import Refusal, catch_up, record_refusal
 from shared.runs.open_run import open_run
 
+WAIT_FOR_SLOW = timedelta(seconds=5)
+"""All snapshots come first, but for those that nobody hears of for so long: an account that is down takes minutes."""
+
 
 async def take_snapshots(services: Services) -> None:
     """Snapshot every disk without an open run and start its run; make sure that open runs continue.
 
     All snapshots are taken at once, before any other work: the disks of one VM belong together. An error affects only
-    its own disk. A disk with an open run or a restore is late: it is snapshotted as soon as that ends. So is one whose
-    snapshot is refused for now: that is tried again within minutes, by `report_tick`.
+    its own disk, and the runs of the others do not wait for those that are slow. A disk with an open run or a restore
+    is late: it is snapshotted as soon as that ends. So is one whose snapshot is refused for now: that is tried again
+    within minutes, by `report_tick`.
 
     Args:
         services: the services.
@@ -50,22 +56,39 @@ async def take_snapshots(services: Services) -> None:
     await wait_for_storage(services, Event.TICK_FAILED)
     await _require_owner(services, tick, due)
     disks = await find_disks(services)
-    snapshots, refused = await tried_for_each(disks.ready, services.disks.take_snapshot)
-    log_event(
-        Event.SNAPSHOTS_TAKEN,
-        tick=tick.isoformat(),
-        disks=len(disks.due),
-        snapshots=len(snapshots),
-        open_runs=len(disks.running),
-        restores=len(disks.restoring),
-        duration_seconds=watch.seconds,
-        next_tick=due.next if due else None,
-    )
-    message = await _begin_tick(services, disks, tick, due)
-    is_watched = await _is_sent(services, message)
+    async with Tries(disks.ready, services.disks.take_snapshot) as tries:
+        prompt = await tries.ended(quiet_for=WAIT_FOR_SLOW)
+        log_event(
+            Event.SNAPSHOTS_TAKEN,
+            tick=tick.isoformat(),
+            disks=len(disks.due),
+            snapshots=len(prompt.done),
+            open_runs=len(disks.running),
+            restores=len(disks.restoring),
+            duration_seconds=watch.seconds,
+            next_tick=due.next if due else None,
+        )
+        message = await _begin_tick(services, disks, tick, due)
+        is_watched = await _is_sent(services, message)
+        slow = tries.pending
+        await _begin_runs(services, disks, tick, prompt, {*disks.due, *disks.running, *disks.restoring} - slow)
+        if slow:
+            await _begin_runs(services, disks, tick, await tries.ended(), slow)
+    if not is_watched:  # else nobody would try again what was refused
+        await _is_sent(services, message)
+    await watch_jobs(services)
+    await _drop_orphans(services)
+    await watch_known(services, disks)  # it takes long where storage does not answer
+    await tell_report(services, lambda app: app, repeat=True)
+
+
+async def _begin_runs(
+    services: Services, disks: FoundDisks, tick: datetime, snapshots: Tried[str], chosen: Collection[Disk]
+) -> None:
+    """Open the runs of the chosen disks that have a snapshot, and see to the others."""
 
     async def begin_run(disk: Disk) -> None:
-        await open_run(services, disk, snapshots[disk], tick)
+        await open_run(services, disk, snapshots.done[disk], tick)
 
     async def watch_disk(disk: Disk) -> None:
         record = disks.found.get(disk)
@@ -83,17 +106,10 @@ async def take_snapshots(services: Services) -> None:
         if is_busy:
             await catch_up(services, disk)  # the run or restore may have ended just before this tick was recorded
 
-    begun, unopened = await tried_for_each(list(snapshots), begin_run)
-    refusals = {disk: Refusal(error, Event.SNAPSHOT_FAILED) for disk, error in refused.items()}
+    begun, unopened = await tried_for_each(list(snapshots.done), begin_run)
+    refusals = {disk: Refusal(error, Event.SNAPSHOT_FAILED) for disk, error in snapshots.errors.items()}
     refusals |= {disk: Refusal(error, Event.OPEN_RUN_FAILED) for disk, error in unopened.items()}
-    others = {*disks.due, *disks.running, *disks.restoring} - begun.keys()
-    await for_each(services, sorted(others), watch_disk, Event.WATCH_DISK_FAILED)
-    if not is_watched:  # else nobody would try again what was refused
-        await _is_sent(services, message)
-    await watch_jobs(services)
-    await _drop_orphans(services)
-    await watch_known(services, disks)  # it takes long where storage does not answer
-    await tell_report(services, lambda app: app, repeat=True)
+    await for_each(services, sorted({*chosen} - begun.keys()), watch_disk, Event.WATCH_DISK_FAILED)
 
 
 async def _require_owner(services: Services, tick: datetime, due: Due | None) -> None:

@@ -24,7 +24,7 @@ LOOK_SECONDS = 0.1
 MOST_TICKS = 10
 # A tick that was killed before it was on record is looked at until the next one: its message stays.
 _QUEUES_OF_STEPS = tuple(queue for queue in QUEUES if queue != REPORT_TICK_QUEUE)
-_APP_ON_QUEUES = ("Create Queue", "Put Message")
+_APP_ON_QUEUES = ("List Queues", "Create Queue", "Put Message")
 _STARTED = re.compile(r"invocation-(start|end) function=(\w+) invocation=(\S+)")
 
 Doing = Callable[[App], Awaitable[Any]]

@@ -11,6 +11,7 @@ from azure.storage.blob.aio import ContainerClient
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.identity_azure import IdentityAzure
 from infra.local.local_azure import DISKS
+from shared.azure import connections
 from shared.azure.blobs.reading import BlobReader
 from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import open_services
@@ -110,6 +111,19 @@ async def test_invocations_at_once_share_a_token_and_a_key(
     handshakes, *others = asked.counts
     assert others == [1, 1]
     assert handshakes <= 20, "as many as there were at once"
+
+
+async def test_however_many_requests_are_made_at_once_a_service_gets_a_bounded_number_of_connections(
+    azure: IdentityAzure,
+    settings: Settings,
+    kept: KeptConnections,
+    disk: BlobVersion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 4)
+    asked = Asked(azure)
+    assert set(await asyncio.gather(*(read_once(settings, kept, disk) for _ in range(40)))) == {b"*" * PAGE}
+    assert asked.counts[0] == 4
 
 
 async def test_a_key_that_was_revoked_is_replaced_by_the_first_read_that_is_refused(

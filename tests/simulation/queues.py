@@ -21,7 +21,7 @@ class SimulatedQueues(Queues):
         self._world, self._calls = world, calls
 
     async def ensure(self) -> None:
-        await self._calls.change(lambda: None)
+        await self._calls.read(lambda: None)
 
     async def send(self, message: Message, delay: timedelta = timedelta()) -> None:
         queue, body = QUEUE_OF[type(message)], message.body.encode()

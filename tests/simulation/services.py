@@ -36,6 +36,7 @@ from tests.simulation.tables import (
     SimulatedParts,
     SimulatedRecords,
     SimulatedRestores,
+    SimulatedTables,
 )
 from tests.simulation.world import BACKUPS, OWN, World
 from tests.simulation.writing import SimulatedWriter
@@ -100,6 +101,7 @@ def simulated(world: World, calls: Calls, settings: Settings) -> Services:
         restores=SimulatedRestores(world, calls),
         inspections=SimulatedInspections(world, calls),
         parts=SimulatedParts(world, calls),
+        tables=SimulatedTables(calls),
         intents=SimulatedIntents(world, calls),
         plans=SimulatedPlans(world, calls),
         tombstones=SimulatedTombstones(world, calls),

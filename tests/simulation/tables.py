@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.azure.tables.index import Index
 from shared.azure.tables.job_rows import JobRows, keys_of
+from shared.azure.tables.missing import Tables
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import POISON_PARTITION, RecordConflictError, Records, own_record
 from shared.azure.tables.rows import from_properties, from_row, to_row
@@ -41,9 +42,6 @@ class SimulatedRecords(Records):
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
         self._status = status
         self._table: Any = _TableOfPoints(world, calls)
-
-    async def ensure(self) -> None:
-        await self._calls.change(lambda: None)
 
     async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
         found = await self._calls.read(lambda: self._world.records.get(disk.key))
@@ -284,14 +282,21 @@ class SimulatedInspections(JobRows[Inspection]):
         await self._calls.change(effect)
 
 
+class SimulatedTables(Tables):
+    """The tables, which nobody deletes."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def ensure(self) -> None:
+        await self._calls.read(lambda: None)
+
+
 class SimulatedParts(Parts):
     """The rows of the parts of inspections."""
 
     def __init__(self, world: World, calls: Calls) -> None:
         self._world, self._calls = world, calls
-
-    async def ensure(self) -> None:
-        await self._calls.change(lambda: None)
 
     async def add(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         def effect() -> None:

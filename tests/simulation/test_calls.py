@@ -7,6 +7,7 @@ import pytest
 
 from shared.backup import verify
 from shared.limits import PAGE
+from shared.model.names import REPORT_TICK_QUEUE
 from shared.pages import listing
 from tests.simulation.blobs import Blob
 from tests.simulation.counted import CountedScene
@@ -52,18 +53,17 @@ TICK = {
     "IndexRows.of_jobs": 4,
     "IndexRows.put": 1,
     "IndexRows.record": 1,
-    "Parts.ensure": 1,
     "Queues.ensure": 1,
     "Queues.send": 3,
     "Reader.find": 1,
     "Reader.properties": 2,
-    "Records.ensure": 1,
     "Records.find_point": 1,
     "Records.get": 3,
     "Records.put": 1,
     "StatusRows.all": 1,
     "StatusRows.find": 2,
     "StatusRows.put": 2,
+    "Tables.ensure": 1,
 }
 REPORT = {
     "Heartbeat.call": 1,
@@ -152,3 +152,14 @@ async def test_an_unchanged_disk_of_8_tib_with_little_on_it_is_listed_by_twenty_
     await scene.pass_time(HALF_A_DAY)
     counts = scene.counted()
     assert (counts["plan-changes"]["Reader.changes"], counts["finish-backup"]["Reader.changes"]) == (5, 3 * 5)
+
+
+async def test_a_look_at_a_tick_that_is_not_over_reads_the_index_and_each_open_run_once() -> None:
+    scene = await backed_up([1, 2, None, 3])
+    await scene.tick()
+    scene.counted()
+    [look] = [message for message in scene.world.messages if message.queue == REPORT_TICK_QUEUE]
+    scene.world.messages.remove(look)
+    await scene.deliver(look)
+    found = scene.counted()["report-tick"]
+    assert (found["IndexRows.of_disks"], found["IndexRows.record"]) == (1, 1)

@@ -1,12 +1,14 @@
 """A tick has succeeded when the state of every disk that was due is safe: no other disk stands for one of them."""
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
 
-from shared.model.disk import PageBlobDisk
+from shared.model.disk import Disk, PageBlobDisk
 from shared.model.fitness import backup_problem
 from shared.model.names import FINISH_BACKUP_QUEUE, RESTORE_REQUESTS_QUEUE
 from shared.model.run import Mode
@@ -225,3 +227,32 @@ async def test_a_disk_of_a_later_tick_stands_for_no_pattern_that_found_nothing()
     await scene.pass_time(2 * HALF_A_DAY)
     assert found_nothing not in world.heartbeats
     assert len(world.heartbeats) == 2
+
+
+async def test_a_disk_whose_account_takes_long_holds_up_the_run_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("find_disks", "take_snapshots"):
+        monkeypatch.setattr(f"shared.backup.{module}.WAIT_FOR_SLOW", timedelta())
+    scene, answers = Scene(), asyncio.Event()
+    world, disks = scene.world, scene.services.disks
+    world.blobs[DATA] = Blob([5, None], world.number)
+    object.__setattr__(scene.services, "settings", settings_of(f"{OS.url} {DATA.url}"))
+
+    def slow_with_os(call: Callable[[Disk], Awaitable[str]]) -> Callable[[Disk], Awaitable[str]]:
+        async def called(disk: Disk) -> str:
+            if disk == PageBlobDisk(OS):
+                await answers.wait()
+            return await call(disk)
+
+        return called
+
+    disks.problem, disks.take_snapshot = slow_with_os(disks.problem), slow_with_os(disks.take_snapshot)
+    ticking = asyncio.create_task(scene.tick())
+    while not (world.record(DATA) and scene.waiting()):
+        assert not ticking.done()
+        await asyncio.sleep(0)
+    assert scene.snapshots_taken(OS) == 0
+    answers.set()
+    await ticking
+    await scene.pass_time(HALF_A_DAY)
+    assert len(world.points_of(OS)) == len(world.points_of(DATA)) == len(world.heartbeats) == 1
+    assert world.violations == []

@@ -134,6 +134,8 @@ def queue_operation(method: str, path: str, query: Mapping[str, str], _headers: 
     """Name an operation of the Queue service as its REST reference does."""
     parts = len([part for part in path.split("/") if part])
     comp = query.get("comp", "")
+    if comp == "list":
+        return "List Queues"
     return f"{method} {comp}" if comp else _QUEUE.get((method, parts), f"{method} {path}")
 
 

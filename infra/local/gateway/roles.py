@@ -147,6 +147,7 @@ _BLOB: dict[str, tuple[str, ...]] = {
 }
 _MESSAGES, _ENTITIES = f"{_QUEUES}/messages", f"{_TABLES}/entities"
 _QUEUE: dict[str, tuple[str, ...]] = {
+    "List Queues": (f"{_QUEUES}/read",),
     "Create Queue": (f"{_QUEUES}/write",),
     "Get Queue Metadata": (f"{_QUEUES}/read",),
     "Delete Queue": (f"{_QUEUES}/delete",),

@@ -1,10 +1,9 @@
 """The table `parts`: a row for each compared part of a verify or a drill."""
 
-import contextlib
 from dataclasses import replace
 
 from azure.core.async_paging import AsyncItemPaged
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
@@ -21,11 +20,6 @@ class Parts:
 
     def __init__(self, table: TableClient) -> None:
         self._parts = table
-
-    async def ensure(self) -> None:
-        """Create the table if it is missing."""
-        with contextlib.suppress(ResourceExistsError):
-            await self._parts.create_table()
 
     async def add(self, inspection: Inspection, part: PartMessage, bytes_compared: int, differs: str) -> None:
         """Record that a part is compared: how many bytes were read on each side, and where they differ."""

@@ -1,7 +1,7 @@
 """The table `backups`: the record of each disk and its recovery points."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -48,11 +48,6 @@ class Records:
     def __init__(self, table: TableClient, index: Index, status: Status) -> None:
         self._table, self._index, self._status = table, index, status
 
-    async def ensure(self) -> None:
-        """Create the table if it is missing."""
-        with contextlib.suppress(ResourceExistsError):
-            await self._table.create_table()
-
     async def get(self, disk: Disk) -> tuple[DiskRecord, str] | None:
         """Read a disk's record and its ETag; None if there is none yet.
 
@@ -75,21 +70,18 @@ class Records:
 
     async def disks(self) -> dict[Disk, Summary]:
         """List all disks and patterns on record, each with the summary of its record."""
-        return {disk: summary for disk, summary, _ in await self._named() if disk}
+        return _disks_of(await self._index.disks())
 
     async def listed(self) -> Listed:
         """List all disks and patterns on record, and the rows of those whose record names no disk, or another."""
-        named = await self._named()
+        named = _named(await self._index.disks())
         disks = {disk for disk, _, _ in named if disk}
         return Listed(disks, {key: _stray(key, found.disk) for disk, found, key in named if not disk})
 
-    async def due(self) -> list[DueDisk]:
-        """List the disks that ticks have asked for, with the progress of each."""
-        return [summary.due for summary in (await self._index.disks()).values() if summary.due]
-
-    async def _named(self) -> list[tuple[Disk | None, Summary, str]]:
-        """List what is on record by its key; an invalid row has no disk, and does not stop the others."""
-        return [(_named_by(key, found.disk), found, key) for key, found in (await self._index.disks()).items()]
+    async def due(self) -> tuple[list[DueDisk], dict[Disk, Summary]]:
+        """List the disks that ticks have asked for, with the progress of each; and, as `disks`, all on record."""
+        summaries = await self._index.disks()
+        return [summary.due for summary in summaries.values() if summary.due], _disks_of(summaries)
 
     async def invalidate(self, disk: Disk) -> None:
         """Make the next list of disks read this disk's record, whatever the index says."""
@@ -320,6 +312,15 @@ def own_record(disk: Disk, record: DiskRecord) -> DiskRecord:
         " of them up with another app; or, if they are one disk whose URL has changed, delete its row `disk` and set"
         " BACKUP_CONTAINER to another container"
     )
+
+
+def _disks_of(summaries: Mapping[str, Summary]) -> dict[Disk, Summary]:
+    return {disk: summary for disk, summary, _ in _named(summaries) if disk}
+
+
+def _named(summaries: Mapping[str, Summary]) -> list[tuple[Disk | None, Summary, str]]:
+    """List what is on record by its key; an invalid row has no disk, and does not stop the others."""
+    return [(_named_by(key, found.disk), found, key) for key, found in summaries.items()]
 
 
 def _named_by(key: str, name: str) -> Disk | None:

@@ -15,11 +15,12 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.azure.kept_connections import KeptConnections
-from shared.azure.queues import QUEUES, Queues
+from shared.azure.queues import Queues
 from shared.azure.services import Services, open_services
 from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.job_rows import JobRows
+from shared.azure.tables.missing import Tables
 from shared.azure.tables.parts import Parts
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import Plans, Tombstones
@@ -97,7 +98,8 @@ class Rented:
             tombstones=Tombstones(table),
             diffs=DiffRows(table),
             parts=Parts(self.tables.get_table_client(f"{first}{PARTS_TABLE}")),
-            queues=Queues({name: self.queues.get_queue_client(self.queue_name(name)) for name in QUEUES}),
+            tables=Tables(self.tables, [f"{first}{name}" for name in (BACKUPS_TABLE, PARTS_TABLE)]),
+            queues=Queues(self.queues, prefix=self.queue_name("")),
         )
 
 
