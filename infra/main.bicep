@@ -110,6 +110,11 @@ param backupContainerMovedFrom string = ''
 @description('Seconds without progress after which a run counts as stalled and is planned again.')
 param runStalledAfterSeconds int = 1800
 
+@minValue(0)
+@maxValue(120)
+@description('KiB of unchanged data, at most, that a run writes again between two changes to save a call, once it is in a hurry. 0: never.')
+param coalesceGapKib int = 8
+
 @description('Storage service version for requests and signatures. Empty: the version Tidemark is built for.')
 param storageApiVersion string = ''
 
@@ -405,6 +410,7 @@ module functionApp 'modules/function-app.bicep' = {
     retentionZone: retentionZone
     backupContainerMovedFrom: backupContainerMovedFrom
     runStalledAfterSeconds: runStalledAfterSeconds
+    coalesceGapKib: coalesceGapKib
     storageApiVersion: storageApiVersion
     resourceManagerUrl: environment().resourceManager
     heartbeatUrl: heartbeatUrl
@@ -421,6 +427,7 @@ output TIDEMARK_DEPLOYED object = {
   backupLocation: backupLocation
   backupRedundancy: backupRedundancy
   backupSchedule: backupSchedule
+  coalesceGapKib: coalesceGapKib
   drillSchedule: drillSchedule
   instanceMemory: instanceMemory
   lockBackups: lockBackups

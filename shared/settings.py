@@ -77,6 +77,7 @@ class Settings(RetentionSettings):
     drill_schedule: str = ""
     heartbeat_url: SecretStr | None = None
     run_stalled_after_seconds: int = Field(default=1800, ge=1)
+    coalesce_gap_kib: int = Field(default=8, ge=0, le=120)
     site_name: str = Field(default="", validation_alias="WEBSITE_SITE_NAME")
     host_account_name: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__accountName")
     host_queue_url: str | None = Field(default=None, validation_alias="AzureWebJobsStorage__queueServiceUri")
@@ -332,6 +333,11 @@ class Settings(RetentionSettings):
     def stalled_after(self) -> timedelta:
         """How long a run may make no progress before its plan message is enqueued again."""
         return timedelta(seconds=self.run_stalled_after_seconds)
+
+    @property
+    def coalesce_gap(self) -> int:
+        """The longest gap between two written ranges that a run in a hurry writes as well, in bytes."""
+        return 1024 * self.coalesce_gap_kib
 
     @property
     def host_storage(self) -> HostStorage:

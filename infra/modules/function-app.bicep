@@ -46,6 +46,7 @@ param retentionMode string
 param retentionZone string
 param backupContainerMovedFrom string
 param runStalledAfterSeconds int
+param coalesceGapKib int
 param storageApiVersion string
 param resourceManagerUrl string
 
@@ -73,6 +74,7 @@ var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: stor
   RETENTION_ZONE: retentionZone
   BACKUP_CONTAINER_MOVED_FROM: backupContainerMovedFrom
   RUN_STALLED_AFTER_SECONDS: string(runStalledAfterSeconds)
+  COALESCE_GAP_KIB: string(coalesceGapKib)
   // Of whichever cloud this is; the app takes the slash at the end off, as it is none of the tokens' audience.
   RESOURCE_MANAGER_URL: resourceManagerUrl
   HEARTBEAT_URL: heartbeatUrl

@@ -27,6 +27,7 @@ from shared.model.batches import (
     batch_progressed,
     batch_returned,
     batch_started,
+    gap_to_write,
     run_if_current,
 )
 from shared.model.messages import BatchMessage, PlanMessage, RunMessage
@@ -144,6 +145,8 @@ class _Batch:
         self._record, self._run = claim
         self._pace = Paced(services, REQUESTS, rate=claim.run.rate, busy_for=limits.busy_for)
         self._pieces = Pieces(services, message, claim.run, self._pace, self._save_regularly)
+        settings = services.settings
+        self._gap = gap_to_write(claim.run, settings.coalesce_gap, settings.backup_schedule)
         self._applied = Applied(claim.run.position)
         self._windows = ListingWindows()
         self._watch = Stopwatch()
@@ -208,7 +211,9 @@ class _Batch:
 
     async def _apply_window(self, window: Window, writing: AtOnce) -> bool:
         """Apply the changes in a window; return whether there is time for another window."""
-        changes = change_list(self._services, self._record, self._run, window, timed_out=self._see_time_out)
+        changes = change_list(
+            self._services, self._record, self._run, window, timed_out=self._see_time_out, gap=self._gap
+        )
         async for change in changes:
             self._windows.see_range()
             for piece in writes(change):

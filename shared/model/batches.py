@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from shared.changes.coalescing import is_in_hurry
 from shared.changes.ranges import Change, Effort, effort
 from shared.model.record import DiskRecord, run_of
 from shared.model.retry_policy import is_stalled
-from shared.model.run import OpenRun
+from shared.model.run import Kind, OpenRun
+from shared.model.schedule import due_around
 
 DEAD_AFTER = timedelta(minutes=2)
 """How long a batch at work may show no sign of life before its worker is considered dead."""
@@ -50,6 +52,22 @@ def batch_started(record: DiskRecord, run: str, plan: int, number: int | None, n
     if not is_next:
         return record
     return record.with_run(replace(run_of(record), next_batch=current.next_batch + 1, at_work=True, alive=now))
+
+
+def gap_to_write(run: OpenRun, most: int, schedule: str) -> int:
+    """Return the longest gap of its diff that a batch of a run writes as well, in bytes; 0 while there is time enough.
+
+    It goes by what is on record as the batch starts, so that to plan a batch again gives the same.
+
+    Args:
+        run: the run.
+        most: what is set.
+        schedule: `BACKUP_SCHEDULE`.
+    """
+    due = due_around(schedule, run.started)
+    if due is None or run.kind is not Kind.INCREMENTAL:
+        return 0
+    return most if is_in_hurry(run.done, due.next - run.started) else 0
 
 
 def run_if_current(record: DiskRecord, mine: OpenRun) -> OpenRun | None:

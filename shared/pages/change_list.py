@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from shared.azure.services import Services
+from shared.changes.coalescing import gaps_written
 from shared.changes.ranges import Change, Window, coalesced, gaps_cleared
 from shared.model.record import DiskRecord
 from shared.model.run import Kind, OpenRun
@@ -17,8 +18,17 @@ def change_list(
     window: Window,
     *,
     timed_out: TimedOut | None = None,
+    gap: int = 0,
 ) -> AsyncIterator[Change]:
-    """List the changes of a window, by the run's kind; `timed_out` is called after each listing that timed out.
+    """List the changes of a window, by the run's kind.
+
+    Args:
+        services: the services.
+        record: the disk's record.
+        run: its open run.
+        window: the window.
+        timed_out: called after each listing that timed out.
+        gap: the longest gap of a diff that is written as well, in bytes, where that is faster.
 
     Raises:
         DiffRefusedError: the service refuses the diff from the base snapshot.
@@ -28,7 +38,12 @@ def change_list(
     """
     snapshot = services.disks.version(record.disk, run.snapshot)
     if run.kind is Kind.INCREMENTAL:
-        return coalesced(_diff(services, record, snapshot, window, timed_out=timed_out))
+        diff = coalesced(_diff(services, record, snapshot, window, timed_out=timed_out))
+
+        def valid_from(start: int) -> AsyncIterator[Change]:
+            return listed(services, snapshot, None, Window(start, window.end), timed_out=timed_out)
+
+        return gaps_written(diff, valid_from, gap) if gap else diff
     valid = coalesced(listed(services, snapshot, None, window, timed_out=timed_out))
     return valid if run.kind is Kind.FULL else gaps_cleared(valid, window)
 

@@ -1,13 +1,20 @@
 """Page ranges, and what changed between two snapshots, are listed alike in memory and by the local Azure."""
 
+from dataclasses import replace
+
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared.azure.blobs import reading as page_blobs
+from shared.changes.ranges import Window
 from shared.errors import DiffRefusedError, SourceGoneError
+from shared.limits import PAGE
 from shared.model.disk import Disk
+from shared.model.record import run_of
+from shared.pages.change_list import change_list
 from tests.conformance.any_cloud import AnyCloud
 from tests.conformance.clouds import Cloud, at
+from tests.logic.records import BACKED_UP
 
 
 async def test_a_disk_never_written_has_no_valid_ranges(any_cloud: AnyCloud) -> None:
@@ -252,3 +259,15 @@ async def test_a_window_after_the_end_of_the_disk_is_refused(cloud: Cloud) -> No
         with pytest.raises(HttpResponseError) as refused:
             await cloud.changes(disk, "", since, window)
         assert refused.value.status_code == 416
+
+
+async def test_short_gaps_of_a_diff_are_listed_as_changes_where_all_of_them_is_valid(cloud: Cloud) -> None:
+    disk = await cloud.disk(1, 2, 3, None, 5, 6, 7)
+    base = await cloud.services.disks.take_snapshot(disk)
+    for page in (0, 2, 4, 6):
+        await cloud.write(disk, page, 10 + page)
+    taken = await cloud.services.disks.take_snapshot(disk)
+    record = replace(BACKED_UP, disk=disk, base_snapshot=base, base_size=7 * PAGE)
+    run = replace(run_of(record), snapshot=taken, size=7 * PAGE)
+    changes = change_list(cloud.services, record, run, Window(0, run.size), gap=PAGE)
+    assert [change async for change in changes] == [cloud.pages_of(0, 3), cloud.pages_of(4, 7)]

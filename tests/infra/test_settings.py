@@ -54,6 +54,7 @@ def test_defaults_are_the_code_s() -> None:
     parameters = parsed(MAIN)["parameters"]
     assert parameters["backupSchedule"]["default"] == "0 0 */12 * * *"
     assert parameters["runStalledAfterSeconds"]["default"] == Settings.model_fields["run_stalled_after_seconds"].default
+    assert parameters["coalesceGapKib"]["default"] == Settings.model_fields["coalesce_gap_kib"].default
     assert Settings.model_fields["storage_api_version"].default == STORAGE_API_VERSION
     assert parameters["storageApiVersion"]["default"] == ""
     assert parameters["retentionMode"]["default"] == Settings.model_fields["retention_mode"].default

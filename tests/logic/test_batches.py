@@ -18,13 +18,14 @@ from shared.model.batches import (
     batch_progressed,
     batch_returned,
     batch_started,
+    gap_to_write,
     is_run_stalled,
     requeued,
     run_if_current,
 )
 from shared.model.job import Stage
 from shared.model.record import DiskRecord
-from shared.model.run import OpenRun
+from shared.model.run import Kind, OpenRun
 from tests.logic.change_lists import GIB, MIB, PAGE, change_lists
 from tests.logic.records import BACKED_UP, NOON, SNAPSHOT, with_run
 
@@ -55,6 +56,34 @@ def sum_of(efforts: list[Effort]) -> Effort:
     for one in efforts:
         total = total.plus(one)
     return total
+
+
+# --- coalescing
+
+HOURLY, TWICE_A_DAY, NEVER = "0 0 * * * *", "0 0 */12 * * *", "0 0 0 30 2 *"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "calls", "gap"),
+    [
+        pytest.param(HOURLY, 449_999, 0, id="a quarter of the hour is not over"),
+        pytest.param(HOURLY, 450_000, 4096, id="it is"),
+        pytest.param(TWICE_A_DAY, 5_399_999, 0, id="a quarter of twelve hours is not over"),
+        pytest.param(TWICE_A_DAY, 5_400_000, 4096, id="now it is"),
+        pytest.param(NEVER, 10**9, 0, id="no next tick to be in a hurry for"),
+    ],
+)
+def test_gaps_are_written_once_the_calls_on_record_have_taken_a_quarter_of_the_time(
+    schedule: str, calls: int, gap: int
+) -> None:
+    run = run_of(with_run(OPENED, started=NOON, write_calls=calls - 1, clear_calls=1))
+    assert gap_to_write(run, 4096, schedule) == gap
+
+
+@pytest.mark.parametrize("kind", [Kind.FULL, Kind.RESYNC])
+def test_gaps_of_what_is_no_diff_are_never_written(kind: Kind) -> None:
+    run = run_of(with_run(OPENED, started=NOON, kind=kind, write_calls=10**9))
+    assert gap_to_write(run, 4096, HOURLY) == 0
 
 
 # --- starting a batch

@@ -56,6 +56,8 @@ def test_a_missing_setting_is_named(mistakes: Mistakes, name: str) -> None:
         ("AzureWebJobsStorage", "DefaultEndpointsProtocol", "connection string with AccountName"),
         ("AzureWebJobsStorage", "AccountName=host;Key=S3CRET", "connection string with AccountName"),
         ("RUN_STALLED_AFTER_SECONDS", "0", "greater than or equal to 1"),
+        ("COALESCE_GAP_KIB", "-1", "greater than or equal to 0"),
+        ("COALESCE_GAP_KIB", "121", "less than or equal to 120"),
         ("RUN_STALLED_AFTER_SECONDS", "half an hour", "must be a whole number"),
     ],
 )

@@ -60,6 +60,9 @@ _NAMES = (*[("os", "data")] * 6, ("o" * 960, "\N{CJK UNIFIED IDEOGRAPH-78C1}" * 
 _RULES = (*[""] * 4, "last=1", "last=1 damaged=1h", "last=2", "within=1h daily=1")
 """What histories keep; half of them all."""
 
+_GAPS = (0, 1, 2, 120)
+"""The longest gaps that are coalesced, in KiB, of two pages each."""
+
 _MODES = ("incremental", "incremental", "incremental", "full")
 
 
@@ -97,7 +100,10 @@ class History:
         if self._machines.disks:
             disks = [*self._machines.disks, *(disk for disk in disks if self.world.content(disk))]
         self._none_late = self.world.now
-        self.host = Host(self.world, self._calls, rng, self._modes, self._retention)
+        gap = random.Random(f"coalescing {seed}").choice(_GAPS)
+        self.host = Host(
+            self.world, self._calls, rng, self._modes, retention=self._retention, coalesce_gap_kib=f"{gap}"
+        )
         if self._retention and seed % 3:
             self._approve_at_first(disks)
         self._hands = Hands(self.world, rng)

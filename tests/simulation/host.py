@@ -119,9 +119,9 @@ class Host:
     """
 
     def __init__(
-        self, world: World, calls: Calls, rng: random.Random, modes: Mapping[str, str], retention: str = ""
+        self, world: World, calls: Calls, rng: random.Random, modes: Mapping[str, str], **settings: str
     ) -> None:
-        self._world, self._calls, self._rng, self._modes, self._retention = world, calls, rng, modes, retention
+        self._world, self._calls, self._rng, self._modes, self._settings = world, calls, rng, modes, settings
         self.running: list[_Running] = []
         self.delivered: list[QueueMessage] = []
         self.last_tick = world.now
@@ -132,7 +132,7 @@ class Host:
         """The app settings as they are now."""
         is_managed = any(url.startswith(PREFIX) for url in self._modes)
         others = {"restore_containers": DISKS.url, "restore_groups": LAB_GROUP.url} if is_managed else {}
-        return settings_of(source_disks(self._modes), retention=self._retention, **others)
+        return settings_of(source_disks(self._modes), **self._settings, **others)
 
     def tick(self) -> None:
         """Have the timer go off."""

@@ -8,7 +8,7 @@ from typing import Any
 from shared.azure.sources import managed_reading
 from shared.backup import copy_batch as copying
 from shared.backup import copy_ranges, plan_changes, verify
-from shared.changes import ranges, sampling
+from shared.changes import coalescing, ranges, sampling
 from shared.inspection import begin as inspecting
 from shared.limits import PAGE
 from shared.model import managed_target, retention, retry_policy
@@ -40,6 +40,7 @@ def make_small(change: Callable[[Any, str, Any], None]) -> None:
     change(retention, "APPROVED_SHARE", 1)
     change(retention, "GOOD_POINTS", 1)
     change(inspecting, "INSPECTED_PART", 8 * PAGE)
+    change(coalescing, "HURRIES_AFTER", 0)
     change(listing, "LISTING_WINDOW", 8 * PAGE)
     change(listing, "SMALLEST_WINDOW", 2 * PAGE)
     for samples in ("SAMPLES", "SAMPLES_OF_A_DISK", "SAMPLES_OF_A_WINDOW"):
