@@ -60,6 +60,7 @@ def settings_of(source_disks: str, **others: str) -> Settings:
             "backup_container": OWN.url,
             "retention_mode": "on" if others.get("retention") else "off",
             "run_stalled_after_seconds": STALLED_AFTER.seconds,
+            "coalesce_gap_kib": 0,  # what is small is in a hurry from its first call on
             "AzureWebJobsStorage": HOST,
             **others,
         }
