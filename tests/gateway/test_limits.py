@@ -34,10 +34,15 @@ def test_a_blob_takes_so_many_requests_in_any_second() -> None:
     ]
 
 
-def test_a_blob_takes_so_many_bytes_in_any_second_and_a_clear_has_none() -> None:
+def test_a_blob_takes_so_many_bytes_in_any_second_and_a_clear_or_a_list_has_none() -> None:
     limit = Limit(requests=100, length=3 * PAGE)
-    asked = [_write(2 * PAGE), _write(2 * PAGE), _write(PAGE), _write(9 * PAGE, "Clear Pages")]
-    assert [limit.takes(request, 0.0) for request in asked] == [True, False, True, True]
+    asked = [
+        _write(2 * PAGE),
+        _write(2 * PAGE),
+        _write(PAGE),
+        *(_write(9 * PAGE, name) for name in ("Clear Pages", "Get Page Ranges")),
+    ]
+    assert [limit.takes(request, 0.0) for request in asked] == [True, False, True, True, True]
     assert limit.takes(_write(3 * PAGE), 1.0)
 
 

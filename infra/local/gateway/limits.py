@@ -9,6 +9,7 @@ from .operations import Request
 from .ranges import requested_range
 
 _A_SECOND = 1.0
+_MOVE_NOTHING = ("Clear Pages", "Get Page Ranges")
 _BUSY = Fault(refuse=(503, "ServerBusy", "Operations per second is over the account limit."))
 
 
@@ -62,6 +63,6 @@ class Limits:
 
 
 def _length(request: Request) -> int:
-    """Return how many bytes a request reads or writes; a clear moves none."""
+    """Return how many bytes a request reads or writes; a clear and a list move none, however long their range."""
     start, end = requested_range(request.headers) or (0, None)
-    return 0 if end is None or request.operation == "Clear Pages" else end - start
+    return 0 if end is None or request.operation in _MOVE_NOTHING else end - start
