@@ -14,6 +14,8 @@ from infra.local.managed_disks import ManagedDisks
 from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 
 HERE = Path(__file__).parent
+# Their processes do what is to be covered; elsewhere a host's does, and to measure there too would double the time.
+MEASURED = ("logic", "simulation", "conformance", "identity", "managed_disks")
 # What all tests that use it share, and takes seconds to start: they are of one group.
 ONE_OF_A_KIND = {"identity_azure", "azure_cli"}
 # What takes longest first: begun last, it would end alone.
@@ -106,7 +108,7 @@ def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep tests together that share what is slow to start."""
+    """Keep tests together that share what is slow to start; cover none that runs the app in other processes."""
     if not config.getoption("--nightly"):
         left = [item for item in items if item.get_closest_marker("nightly")]
         config.hook.pytest_deselected(items=left)
@@ -116,6 +118,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(shared))
     if hasattr(config, "workerinput"):
         items[:] = mixed(items)
+    if not config.pluginmanager.hasplugin("pytest_cov"):
+        return
+    for item in items:
+        folder = _folder(item)
+        is_in_process = folder == "app" and "cloud" not in getattr(item, "fixturenames", ())
+        # Properties are about values, of which other tests have an example each: to trace all would double their time.
+        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_property or not (is_in_process or folder in MEASURED):
+            item.add_marker("no_cover")
 
 
 def _folder(item: pytest.Item) -> str:

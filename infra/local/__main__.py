@@ -40,8 +40,7 @@ STAMP = VENV / ".tidemark-setup"
 LOCK = HERE / "requirements.lock"
 AZURITE = HERE / "node_modules" / "azurite" / "package.json"
 # For the whole run only: a part of the tests does not reach the coverage required by pyproject.toml.
-MEASURED: Command = ("slipcover", "-m", "pytest")
-PYTEST: Command = ("pytest",)
+MEASURED = ("--cov", "--cov-report=term")
 LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
 VERSION = (3, 13)
 PROBE = """
@@ -340,10 +339,10 @@ def test(arguments: Sequence[str]) -> int:
         code = lint(())
     if code != 0:
         return code
-    command = (*(PYTEST if arguments else MEASURED), *parallel_options(), *arguments)
-    say(" ".join(command))
+    chosen = (*parallel_options(), *(arguments or MEASURED))
+    say(" ".join(("pytest", *chosen)))
     os.chdir(ROOT)
-    return become(command[0], command[1:])
+    return become("pytest", chosen)
 
 
 @contextlib.contextmanager
@@ -352,7 +351,7 @@ def compiling_tests() -> Iterator[None]:
 
     Nothing depends on it: what it finds wrong, the tests find again.
     """
-    command = (str(VENV_PYTHON), "-m", *MEASURED, "--collect-only", "--quiet")
+    command = (str(VENV_PYTHON), "-m", "pytest", "--collect-only", "--quiet")
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, cwd=str(ROOT), env=of_python(), stdout=quiet, stderr=quiet) as compiling:
         try:

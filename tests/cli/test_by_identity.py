@@ -1,5 +1,6 @@
 """The real program without a key: somebody is signed in, and may do what their roles say."""
 
+import contextlib
 import json
 import os
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 from pydantic import TypeAdapter
 
 from infra.local.identity_azure import OPERATOR_ROLES, IdentityAzure
@@ -44,6 +46,9 @@ async def operator(identity_azure: IdentityAzure, _roles_as_at_first: None, tmp_
         DISK.key: TypeAdapter(DiskReport).dump_json(disk).decode(),
     }
     async with azure.tables() as tables, azure.queues() as queues, azure.sign_in() as access:
+        await tables.delete_table(BACKUPS_TABLE)  # another test may have left its rows, and its messages
+        with contextlib.suppress(ResourceNotFoundError):
+            await queues.delete_queue(VERIFY_QUEUE)
         table, queue = await tables.create_table(BACKUPS_TABLE), await queues.create_queue(VERIFY_QUEUE)
         for key, report in told.items():
             row = {"PartitionKey": STATUS_PARTITION, "RowKey": key, **with_schema({"report": report})}

@@ -18,7 +18,7 @@ OF_THE_TOOLS = {
 
 def test_what_the_test_command_prints_is_what_it_says_that_it_runs() -> None:
     entry = importlib.import_module("infra.local.__main__")
-    runs = [*map(" ".join, entry.LINTERS), " ".join((*entry.MEASURED, *entry.parallel_options()))]
+    runs = [*map(" ".join, entry.LINTERS), " ".join(("pytest", *entry.parallel_options(), *entry.MEASURED))]
     for block in shown_of("python3 infra/local test"):
         shown = [in_form(line) for line in block.text.splitlines()]
         assert [line for line in shown if line.startswith(FIRST)] == [in_form(f"{FIRST}{run}") for run in runs]

@@ -314,10 +314,10 @@ def test_test_lints_checks_types_and_tests_in_this_order(ready: Machine) -> None
 
 def test_a_run_of_all_tests_is_measured_and_compiles_them_while_it_lints(ready: Machine) -> None:
     _, printed = ready.run("test")
-    assert printed.splitlines()[-1] == f"tidemark: slipcover -m pytest {AT_ONCE}"
+    assert printed.splitlines()[-1] == f"tidemark: pytest {AT_ONCE} --cov --cov-report=term"
     begun = [line.partition(" -m ")[2] for line in ready.log[-5:]]
-    assert "slipcover -m pytest --collect-only --quiet" in begun[:-1]
-    assert begun[-1] == f"slipcover -m pytest {AT_ONCE}"
+    assert "pytest --collect-only --quiet" in begun[:-1]
+    assert begun[-1] == f"pytest {AT_ONCE} --cov --cov-report=term"
 
 
 @pytest.mark.parametrize("command", ["test", "lint"])

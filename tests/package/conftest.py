@@ -18,6 +18,7 @@ from tests.package.site import Site
 # What tools and people leave in a checkout: also what azd makes in it, and all that .gitignore keeps out of git.
 JUNK = (
     ".azure/production/.env",
+    ".coverage",
     ".env",
     ".git/config.lock",
     ".hypothesis/unicode_data/15.1.0/charmap.json.gz",

@@ -70,7 +70,7 @@ def test_the_installed_command_line_runs_without_the_checkout(wheel: Path, tmp_p
         check=False,
     )
     assert done.returncode == 2, done.stderr
-    assert "it is not known which app this is about. What to do: `tidemark use" in done.stderr
+    assert "it is not known which app this is about. What to do: `tidemark use" in done.stdout
 
 
 def test_the_command_line_is_not_deployed_with_the_app() -> None:
