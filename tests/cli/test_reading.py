@@ -133,6 +133,7 @@ async def test_a_disk_is_listed_from_its_partitions_to_a_file(files: Files) -> N
 
 
 async def test_a_recovery_point_is_read_by_a_url_that_reads_it_alone_for_an_hour(files: Files) -> None:
+    await until(files.scene.app.idle, "the app to have read what it reads by itself")
     before = len(files.scene.cloud.azure.gateway.requests)
     assert (await files.browse("/etc/motd")).code == 0
     asked = files.scene.cloud.azure.gateway.requests[before:]
