@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
 from shared.backup.absent_disks import Absent, find_absent
-from shared.backup.tries import Tried, Tries
+from shared.backup.tries import WAIT_FOR_SLOW, Tries, tried_for_each
 from shared.errors import DiskError
 from shared.events import Event, log_event
 from shared.model.disk import Disk
@@ -26,9 +25,6 @@ from shared.runs.abandon import abandon_run
 from shared.runs.failures import record_failure
 from shared.runs.open_run import require_fit
 from shared.source_disks import SourceDisk
-
-WAIT_FOR_SLOW = timedelta(seconds=5)
-"""No snapshot waits for what a new disk is, if nobody hears of it for so long: that can be told later, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +122,7 @@ async def _unfit(services: Services, disks: Sequence[Disk], found: Mapping[Disk,
         if record is None or not (record.base_snapshot or record.run or record.restore):
             await _require_disk(services, disk)
 
-    async with Tries(disks, check) as tries:
+    async with Tries(disks, check) as tries:  # what a new disk is can be told later, too
         unfit = (await tries.ended(quiet_for=WAIT_FOR_SLOW)).errors
     for disk, error in unfit.items():
         await record_failure(services, disk, Event.SNAPSHOT_FAILED, error)
@@ -211,9 +207,3 @@ async def for_each[Result](
     for disk, error in errors.items():
         await record_failure(services, disk, failed, error)
     return done
-
-
-async def tried_for_each[Result](disks: Sequence[Disk], step: Callable[[Disk], Awaitable[Result]]) -> Tried[Result]:
-    """Run a step for all disks concurrently; return the results of those that succeed, and the others' errors."""
-    async with Tries(disks, step) as tries:
-        return await tries.ended()

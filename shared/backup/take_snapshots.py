@@ -1,15 +1,15 @@
 """Step 1 of a backup, on the timer: snapshot all disks, as close together as possible, then open their runs."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from azure.core.exceptions import AzureError
 
 from shared.azure.answers import explain
 from shared.azure.services import Services
-from shared.backup.find_disks import FoundDisks, find_disks, for_each, tried_for_each
+from shared.backup.find_disks import FoundDisks, find_disks, for_each
 from shared.backup.tell_report import tell_app, tell_report
-from shared.backup.tries import Tried, Tries
+from shared.backup.tries import WAIT_FOR_SLOW, Tried, Tries, tried_for_each
 from shared.backup.watch_known import watch_known
 from shared.errors import NotOwnerError, TidemarkError
 from shared.events import Event, Stopwatch, log_event
@@ -31,9 +31,6 @@ from shared.model.tick import MIN_TICK_CHECK_DELAY, Due, with_tick
 from shared.owner.mark import require_owner
 from shared.runs.catch_up import Refusal, catch_up, record_refusal
 from shared.runs.open_run import open_run
-
-WAIT_FOR_SLOW = timedelta(seconds=5)
-"""All snapshots come first, but for those that nobody hears of for so long: an account that is down takes minutes."""
 
 
 async def take_snapshots(services: Services) -> None:

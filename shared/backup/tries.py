@@ -9,6 +9,9 @@ from typing import NamedTuple, Self
 
 from shared.model.disk import Disk
 
+WAIT_FOR_SLOW = timedelta(seconds=5)
+"""What comes first for all disks waits no longer than this for news of any: an account that is down takes minutes."""
+
 
 class Tried[Result](NamedTuple):
     """What came of a step.
@@ -68,3 +71,9 @@ class Tries[Result]:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+async def tried_for_each[Result](disks: Iterable[Disk], step: Callable[[Disk], Awaitable[Result]]) -> Tried[Result]:
+    """Try a step for all disks until each has ended."""
+    async with Tries(disks, step) as tries:
+        return await tries.ended()

@@ -24,7 +24,7 @@ from infra.local.gateway import Fault
 from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.identity_azure import IdentityAzure, run_identity_azure
 from infra.local.local_azure import DISKS, MORE_DISKS
-from shared.backup.take_snapshots import WAIT_FOR_SLOW
+from shared.backup.tries import WAIT_FOR_SLOW
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
 from shared.model.names import BACKUPS_TABLE

@@ -1,9 +1,10 @@
 """Each test runs twice: on the in-memory services of the simulation, and on the real ones."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from infra.local.gateway import Gateway
 from infra.local.local_azure import run_local_azure
 from infra.local.managed_disks import ManagedDisks
 from tests.conformance.any_cloud import AnyCloud
@@ -28,6 +29,15 @@ async def people() -> AsyncIterator[People]:
 async def on_azurite(people: People) -> AsyncIterator[AzuriteCloud]:
     async with open_cloud(people) as cloud:
         yield cloud
+
+
+@pytest.fixture
+def gateway(people: People) -> Iterator[Gateway]:
+    """The gateway of Azurite, without a fault before the test and after it."""
+    gateway = people.azure.gateway
+    gateway.faults.clear()
+    yield gateway
+    gateway.faults.clear()
 
 
 @pytest.fixture

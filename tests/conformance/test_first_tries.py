@@ -17,7 +17,6 @@ from shared.azure.direct import NOT_TRIED, Tried
 from shared.limits import PAGE
 from shared.model.addresses import BlobAddress
 from tests.conformance.clouds import LATER_RUN, RUN, Cloud, content_of, pages_of
-from tests.conformance.on_azurite import People
 
 type Call = Literal["copy", "write", "clear", "read"]
 OPERATIONS: dict[Call, str] = {
@@ -104,14 +103,6 @@ def _described(error: BaseException | None) -> Iterator[tuple[object, ...]]:
         status, code = getattr(error, "status_code", None), getattr(error, "error_code", None)
         yield type(error), status, code, explain(error), info, told
         error = error.__cause__
-
-
-@pytest.fixture
-def gateway(people: People) -> Iterator[Gateway]:
-    gateway = people.azure.gateway
-    gateway.faults.clear()
-    yield gateway
-    gateway.faults.clear()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """A failed read of pages is one request, and its error says what the service said: on Azurite only."""
 
-from collections.abc import Iterator
-
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError
 
@@ -9,15 +7,6 @@ from infra.local.gateway import Fault, Gateway
 from shared.azure.answers import error_code, explain, is_busy, is_permanent, is_transient, lacks_role
 from shared.model.disk import PageBlobDisk
 from tests.conformance.clouds import Cloud, content_of, pages_of
-from tests.conformance.on_azurite import People
-
-
-@pytest.fixture
-def gateway(people: People) -> Iterator[Gateway]:
-    gateway = people.azure.gateway
-    gateway.faults.clear()
-    yield gateway
-    gateway.faults.clear()
 
 
 @pytest.fixture
