@@ -225,6 +225,7 @@ def test_a_command_is_read_by_its_tool(command: Command) -> None:
     assert mistake(command) == ""
 
 
+@pytest.mark.nightly
 def test_every_az_command_is_read_by_the_azure_cli(azure_cli: AzureCli) -> None:
     typed = {command: command.arguments for command in commands() if command.program == "az"}
     assert typed

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.local.azurite import Account
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, HOST
 from shared.model.disk import PageBlobDisk
@@ -161,11 +163,13 @@ def unknown_columns(cli: AzureCli, command: Command) -> set[str]:
     return asked - columns()
 
 
+@pytest.mark.nightly
 async def test_a_query_names_columns_that_there_are(azure_cli: AzureCli) -> None:
     found = {str(command): unknown_columns(azure_cli, command) for command in commands() if is_local(command)}
     assert {command: names for command, names in found.items() if names} == {}
 
 
+@pytest.mark.nightly
 async def test_each_command_does_on_the_local_azure_what_it_says(cloud: Cloud, azure_cli: AzureCli) -> None:
     chosen = {page: local(page) for page in PAGES if local(page)}
     assert chosen

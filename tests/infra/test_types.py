@@ -12,8 +12,8 @@ from tests.infra.models import MODELS, OF_ANOTHER_VERSION, versions_of
 from tests.infra.tree import BICEP_FILES, INFRA, MAIN
 from tests.infra.wrong_types import made_by, wrong_in, wrong_types
 
-# In one process: the models take seconds to read.
-pytestmark = pytest.mark.xdist_group("models")
+# In one process: the models take seconds to read. For each change by a job of its own, as they take as long to install.
+pytestmark = [pytest.mark.xdist_group("models"), pytest.mark.nightly]
 
 # A change of a file, and what is to be found: names, case, values, types, what is missing or only the service's.
 MISTAKES = [

@@ -89,8 +89,9 @@ def test_the_workflow_runs_the_test_command() -> None:
     assert "python3 infra/local test" in commands("test").splitlines()
 
 
-def test_each_change_is_checked_for_the_policies_that_the_test_command_leaves_out() -> None:
+def test_each_change_is_checked_by_the_tools_that_the_test_command_leaves_out() -> None:
     assert "python3 infra/local test --nightly tests/infra/test_policies.py" in commands("policies")
+    assert "python3 infra/local test --nightly tests/docs tests/infra/test_types.py" in commands("tools")
 
 
 def test_each_night_all_cases_of_all_tests_are_run() -> None:

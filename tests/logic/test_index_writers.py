@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pytest
@@ -218,8 +219,9 @@ def orders(start: DiskRecord | None, deeds: Sequence[Sequence[str]]) -> Iterable
 
 
 @pytest.mark.parametrize("start", STARTS)
-@pytest.mark.parametrize("other", [*AT_ONCE, "it is deleted"])
-@pytest.mark.parametrize("one", AT_ONCE)
+@pytest.mark.parametrize(
+    ("one", "other"), [*combinations_with_replacement(AT_ONCE, 2), *product(AT_ONCE, ["it is deleted"])]
+)
 def test_in_whatever_order_two_write_the_index_is_correct(start: str, one: str, other: str) -> None:
     assert len(list(orders(STARTS[start], [[one], [other]]))) > 1
 

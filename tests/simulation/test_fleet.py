@@ -52,7 +52,7 @@ def test_any_number_of_instances_gives_a_blob_what_it_takes_and_little_more(inst
 @pytest.mark.parametrize(
     "service",
     [
-        pytest.param(HALF, id="half the limits"),
+        pytest.param(HALF, id="half the limits", marks=NIGHTLY),
         pytest.param(Service(requests=125, bytes=15 * MIB), id="a quarter of the limits", marks=NIGHTLY),
         pytest.param(Service(burst=1, by_window=True), id="counted second by second", marks=NIGHTLY),
         pytest.param(Service(burst=0.1), id="counted strictly"),
@@ -74,7 +74,8 @@ def test_a_disk_of_small_ranges_is_copied_at_the_limit_of_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    ("large", "instances"), [pytest.param(1, 1, marks=NIGHTLY), pytest.param(1, 40, marks=NIGHTLY), (8, 4)]
+    ("large", "instances"),
+    [(1, 1), pytest.param(1, 40, marks=NIGHTLY), pytest.param(8, 4, marks=NIGHTLY)],
 )
 def test_a_small_increment_is_sealed_within_seconds_beside_first_backups(large: int, instances: int) -> None:
     beside = Fleet(large=large, small=2, data=GIB // 8, minutes=1.5, ticks=(0, 0.7), warm=0.7)
