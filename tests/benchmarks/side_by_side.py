@@ -2,10 +2,11 @@
 
 Run by `.venv/bin/python -m tests.benchmarks.side_by_side`. A first backup, and incremental ones of 1 % and 10 % of it:
 of a disk written in sequence, and of one written in scattered ranges of 4 KiB; by the app from a page blob's snapshot
-and from a managed disk's. The local Azure runs in a process of its own, with a set latency and the documented limits of
-a blob; it answers writes without doing them. Where this machine can't serve so many requests, limits and latency are
-scaled, and what the app takes for documented with them. It prints a table in Markdown. What the app compares before it
-seals is not in it: the others compare nothing.
+and from a managed disk's, and by several instances of it, of which the next one goes on every five seconds. The local
+Azure runs in a process of its own, with a set latency and the documented limits of a blob; it answers writes without
+doing them. Where this machine can't serve so many requests, limits and latency are scaled, and what the app takes for
+documented with them. It prints a table in Markdown. What the app compares before it seals is not in it: the others
+compare nothing.
 """
 # ruff: noqa: T201 - speaks to a person at a terminal
 
@@ -20,6 +21,7 @@ import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import aiohttp
@@ -27,6 +29,7 @@ import aiohttp
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS
 from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
+from shared.backup.copy_batch import BatchLimits, copy_batch
 from shared.backup.copy_ranges import copy_ranges
 from shared.backup.finish_backup import finish_backup
 from shared.backup.plan_changes import plan_changes
@@ -56,6 +59,9 @@ _LATENCY, _LARGE_LATENCY = 0.02, MAX_WRITE / BYTES_PER_SECOND
 _PROBES, _AT_ONCE, _WITHIN = 1500, 64, 0.6
 _STEPS = BYTES_PER_SECOND // MAX_WRITE
 """Scales are such that a second's limit is a whole number of pieces of 4 MiB."""
+_INSTANCES, _TURN = (2, 8), timedelta(seconds=5)
+"""How many instances, and how long each goes on: in the app for a minute, and longer while no other disk waits."""
+
 _HEAD = """| what | by | requests | refused | MiB moved | times the limit |
 |---|---|---:|---:|---:|---:|"""
 _LEASE = "11111111-7c1b-4f5e-9d53-1c2a7b8e9f00"
@@ -119,19 +125,26 @@ class _Bench:
         scale: of the limits, to those documented.
     """
 
-    def __init__(self, served: Served, services: Services, scale: float, size: int) -> None:
-        self._served, self._services, self.scale, self._size = served, services, scale, size
+    def __init__(self, served: Served, instances: Sequence[Services], scale: float, size: int) -> None:
+        self._served, self._instances, self.scale, self._size = served, instances, scale, size
+        self._services = instances[0]
         self._paths: dict[Disk, str] = {}
 
-    async def make(self, shape: Shape) -> tuple[PageBlobDisk, ManagedDisk]:
-        """Make the page blob and the managed disk of a shape."""
+    async def make_blob(self, shape: Shape, instances: int = 1) -> PageBlobDisk:
+        """Make the page blob of a shape, for so many instances."""
+        name = f"disk-{shape.name.replace(' ', '-')}-{instances}.vhd"
+        disk = PageBlobDisk(BlobAddress(self._url(DISKS.name), DISKS.name, DISK_CONTAINER, name))
+        await self._services.blobs.create(disk.address, self._size, {})
+        self._paths[disk] = f"/{DISKS.name}/{DISK_CONTAINER}/{name}"
+        return disk
+
+    async def make_managed(self, shape: Shape) -> ManagedDisk:
+        """Make the managed disk of a shape."""
         name = f"disk-{shape.name.replace(' ', '-')}"
-        address = BlobAddress(self._url(DISKS.name), DISKS.name, DISK_CONTAINER, f"{name}.vhd")
-        await self._services.blobs.create(address, self._size, {})
         unique, behind = await self._served.ask(do="make_managed", name=name, size=self._size)
-        blob, managed = PageBlobDisk(address), ManagedDisk(DiskId.parse(f"{DISKS_OF_GROUP}/{name}"), unique)
-        self._paths |= {blob: f"/{DISKS.name}/{DISK_CONTAINER}/{name}.vhd", managed: behind}
-        return blob, managed
+        disk = ManagedDisk(DiskId.parse(f"{DISKS_OF_GROUP}/{name}"), unique)
+        self._paths[disk] = behind
+        return disk
 
     def _url(self, account: str) -> str:
         return self._services.settings.container.service_url.replace(BACKUPS.name, account)
@@ -161,13 +174,17 @@ class _Bench:
         await self._served.ask(do="show", paths=paths, length=length, spacing=spacing, count=count, footer=footer)
         return target
 
-    async def applied(self, disk: Disk) -> None:
-        """Have the open run of a disk applied, as plan and batches do it."""
+    async def applied(self, disk: Disk, instances: int = 1) -> None:
+        """Have the open run of a disk applied, as plan and batches do it, by so many instances in turns."""
         run = await self._run(disk)
         await plan_changes(self._services, PlanMessage(disk=disk, run=run.snapshot))
         while not (run := await self._run(disk)).is_applied:
             batch = BatchMessage(disk=disk, run=run.snapshot, plan=run.plan, number=run.next_batch)
-            await copy_ranges(self._services, batch)
+            if instances == 1:
+                await copy_ranges(self._services, batch)
+            else:
+                by = self._instances[batch.number % instances]
+                await copy_batch(by, batch, number=batch.number, limits=BatchLimits(_TURN, 1))
 
     async def sealed(self, disk: Disk) -> None:
         """Have it compared and sealed."""
@@ -219,7 +236,7 @@ class _Others:
 
 
 @contextlib.asynccontextmanager
-async def _opened() -> AsyncIterator[tuple[Served, Services]]:
+async def _opened() -> AsyncIterator[tuple[Served, Sequence[Services]]]:
     async with contextlib.AsyncExitStack() as stack:
         served = await stack.enter_async_context(run_served())
         given = served.settings
@@ -228,11 +245,13 @@ async def _opened() -> AsyncIterator[tuple[Served, Services]]:
         trusted = ssl.create_default_context(cafile=given["SSL_CERT_FILE"])
         aiohttp.connector._SSL_CONTEXT_VERIFIED = trusted  # noqa: SLF001
         settings = Settings.model_validate(given | {name.lower(): value for name, value in given.items()})
-        kept = await stack.enter_async_context(contextlib.aclosing(KeptConnections()))
-        services = await stack.enter_async_context(open_services(settings, kept))
-        await services.ensure()
-        await services.backups.ensure()
-        yield served, services
+        instances = []
+        for _ in range(max(_INSTANCES)):
+            kept = await stack.enter_async_context(contextlib.aclosing(KeptConnections()))
+            instances.append(await stack.enter_async_context(open_services(settings, kept)))
+        await instances[0].ensure()
+        await instances[0].backups.ensure()
+        yield served, instances
 
 
 async def _served_at_most(served: Served, services: Services) -> float:
@@ -256,7 +275,8 @@ def _scale_documented(scale: float) -> None:
 
 
 async def _measure(shapes: Sequence[Shape], scale: float, azcopy: str | None) -> None:
-    async with _opened() as (served, services):
+    async with _opened() as (served, instances):
+        services = instances[0]
         scale = scale or _WITHIN * await _served_at_most(served, services)
         scale = min(max(1, math.floor(scale * _STEPS)), _STEPS) / _STEPS
         _scale_documented(scale)
@@ -264,14 +284,14 @@ async def _measure(shapes: Sequence[Shape], scale: float, azcopy: str | None) ->
         size = max(shape.ranges * (_SPACING if shape.length == _SMALL else shape.length) for shape in shapes)
         size = -(-size // _MIB) * _MIB
         bench, others = (
-            _Bench(served, services, scale, size),
+            _Bench(served, instances, scale, size),
             _Others(json.loads(served.settings["STORAGE_CONNECTIONS"]), azcopy),
         )
-        disks = [(shape, await bench.make(shape)) for shape in shapes]
+        disks = [(shape, await bench.make_blob(shape), await bench.make_managed(shape)) for shape in shapes]
         print(_HEAD, flush=True)
         for share in (1.0, 0.01, 0.1):
             await take_snapshots(services)
-            for whole, (blob, managed) in disks:
+            for whole, blob, managed in disks:
                 shape = whole.part(share)
                 what = f"{'first backup' if share == 1 else f'{share:.0%} changed'}, {shape.ranges:,} {shape.name}"
                 kinds: tuple[tuple[Disk, str], ...] = ((blob, "Tidemark"), (managed, "Tidemark, managed disk"))
@@ -280,6 +300,11 @@ async def _measure(shapes: Sequence[Shape], scale: float, azcopy: str | None) ->
                     await bench.measure(shape, what, how, target, bench.applied(disk))
                     await bench.sealed(disk)
                 await others.measure(bench, shape, what, blob)
+        in_turns = [(count, shape, await bench.make_blob(shape, count)) for shape in shapes for count in _INSTANCES]
+        await take_snapshots(services)
+        for count, shape, disk in in_turns:
+            what, how = f"first backup, {shape.ranges:,} {shape.name}", f"Tidemark, {count} instances in turns"
+            await bench.measure(shape, what, how, await bench.show(shape, disk), bench.applied(disk, count))
 
 
 def main() -> int:

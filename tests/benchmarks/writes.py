@@ -4,6 +4,10 @@ The local Azure runs in a process of its own, with a set latency and the documen
 second's excess is refused; it answers writes without doing them. This process has one core, and writes as a batch does,
 once with the first tries that are made beside the SDK, and once by the SDK alone. The CPU is that of this process. It
 exits with 1 if a ratio or the CPU of a call is over what the docs promise.
+
+A worker that sleeps between calls spends as much on waking up as on the call. So the CPU is held to its promise where
+calls follow each other: large ones do where the blob takes so many. Several writers that do not know each other share
+a blob in the last lines. A backup has no such: one batch is at work (`side_by_side` has several instances in turns).
 """
 # ruff: noqa: T201 - speaks to a person at a terminal
 
@@ -24,6 +28,7 @@ from shared.azure.direct import NOT_TRIED, Tried
 from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
 from shared.backup.copy_batch import REQUESTS
+from shared.changes.pace import DOCUMENTED
 from shared.changes.ranges import Change
 from shared.limits import BYTES_PER_SECOND, MAX_WRITE, REQUESTS_PER_SECOND
 from shared.model.addresses import BlobAddress
@@ -35,7 +40,12 @@ from tests.benchmarks.served import Served, run_served
 _SIZE = 8 * 1024**3
 _LEASE = "11111111-7c1b-4f5e-9d53-1c2a7b8e9f00"
 _SMALL = 4096
-_MOST_OVER, _MOST_OVER_OF_HOSTS, _MOST_CPU = 1.10, 1.15, 0.4
+_MOST_OVER, _MOST_CPU = 1.10, 0.4
+_OFTEN = 100
+"""Calls a second from which on a worker hardly sleeps between them."""
+
+_PREMIUM = 32.0
+"""Times the documented limits of a blob that takes hundreds of large writes a second."""
 
 
 async def _not_tried(*_: object) -> Tried:
@@ -51,29 +61,31 @@ class _Bench:
         self._url = f"{blob.url}?sig={'a' * 300}"
         self.is_good = True
 
-    async def measure(self, name: str, lengths: Sequence[int], hosts: int = 1, *, sdk: bool = False) -> None:
-        """Write so much in this order; print how long it took, and what it cost."""
+    async def measure(
+        self, name: str, lengths: Sequence[int], *, hosts: int = 1, sdk: bool = False, share: float = 1.0
+    ) -> None:
+        """Write so much in this order to a blob of so many times the limits; print how long that took, and its cost."""
         plain: Any = SimpleNamespace(put_page=_not_tried, get=_not_tried)
         self._connections.direct = plain if sdk else self._direct
         path = f"/{self._blob.account}/{self._blob.container}/{self._blob.blob}"
-        await self._served.ask(do="limit", path=path, latency=0.02)
+        await self._served.ask(do="limit", path=path, latency=0.02, share=share)
         await self._served.ask(do="count")
         began, cpu = time.monotonic(), time.process_time()
-        await asyncio.gather(*(self._write(lengths[host::hosts]) for host in range(hosts)))
+        await asyncio.gather(*(self._write(lengths[host::hosts], share) for host in range(hosts)))
         took, cpu = time.monotonic() - began, time.process_time() - cpu
         made, refused = await self._served.ask(do="count")
-        over = took / max(len(lengths) / REQUESTS_PER_SECOND, sum(lengths) / BYTES_PER_SECOND)
+        over = share * took / max(len(lengths) / REQUESTS_PER_SECOND, sum(lengths) / BYTES_PER_SECOND)
         each = 1000 * cpu / made
         print(
             f"{name:34} {'SDK' if sdk else 'app':4} {over:6.3f} x limit {each:6.3f} ms CPU a call"
             f" {refused / made:7.2%} of {made} refused",
             flush=True,
         )
-        most = _MOST_OVER if hosts == 1 else _MOST_OVER_OF_HOSTS
-        self.is_good &= sdk or (over <= most and each <= _MOST_CPU)
+        is_cheap = each <= _MOST_CPU or made / took < _OFTEN
+        self.is_good &= sdk or (is_cheap and (over <= _MOST_OVER or hosts > 1))
 
-    async def _write(self, lengths: Sequence[int]) -> None:
-        pace, start = Paced(self._services, REQUESTS), 0
+    async def _write(self, lengths: Sequence[int], share: float) -> None:
+        pace, start = Paced(self._services, REQUESTS, rate=share * DOCUMENTED), 0
         async with AtOnce(REQUESTS) as writing:
             for length in lengths:
                 piece = Change(start, start + length, clear=False)
@@ -109,10 +121,12 @@ async def _measure(large: int, small: int, most: int) -> bool:
             await bench.measure(f"{large} ranges of 4 MiB", [MAX_WRITE] * large, sdk=sdk)
             await bench.measure(f"{small} ranges of 4 KiB", [_SMALL] * small, sdk=sdk)
             await bench.measure(f"{len(mixed)} ranges of both", mixed, sdk=sdk)
-        for hosts in (2, 8):
-            await bench.measure(f"{3 * large} ranges of 4 MiB, {hosts} hosts", [MAX_WRITE] * 3 * large, hosts)
+        await bench.measure(f"{20 * large} ranges of 4 MiB, premium", [MAX_WRITE] * 20 * large, share=_PREMIUM)
         if most:
             await bench.measure(f"{most} ranges of 4 KiB", [_SMALL] * most)
+        for hosts in (2, 8):
+            name = f"{3 * large} ranges of 4 MiB, {hosts} strangers"
+            await bench.measure(name, [MAX_WRITE] * 3 * large, hosts=hosts)
         return bench.is_good
 
 
