@@ -102,6 +102,7 @@ async def test_after_a_seal_only_the_base_snapshot_is_left_of_tidemarks_and_all_
     assert not [row async for row in cloud.tables.get_table_client(PARTS_TABLE).list_entities()]
 
 
+@pytest.mark.nightly
 async def test_many_random_rounds_each_recovery_point_is_the_disk_as_it_was(cloud: Cloud) -> None:
     rng = random.Random(20260331)
     disks = [await cloud.disk(2 * MIB), await cloud.disk(MIB, account=MORE_DISKS), await cloud.disk(6 * MIB)]

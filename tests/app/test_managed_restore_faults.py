@@ -79,6 +79,7 @@ async def test_a_trial_is_proved_by_a_snapshot_that_is_deleted_and_is_not_backed
         new.attach("/subscriptions/s/vm")
 
 
+@pytest.mark.nightly
 async def test_an_upload_that_fails_is_begun_anew_with_another_disk(cloud: Cloud, managed: ManagedDisks) -> None:
     async with backed_up(cloud, managed) as (app, data):
         broken = ArmFault("Disks - Revoke Access", path="*/back/*", after=1, times=1, fail=("InternalError", "Broken."))

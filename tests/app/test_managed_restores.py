@@ -81,6 +81,7 @@ async def test_a_managed_disk_that_exists_is_never_written_over(cloud: Cloud, ma
         assert other.tags == {}
 
 
+@pytest.mark.nightly
 async def test_a_page_blob_is_restored_as_a_managed_disk_where_the_request_says_what_that_is_to_be(
     cloud: Cloud, managed: ManagedDisks
 ) -> None:
