@@ -1,0 +1,1 @@
+"""The status page: who may look, and what is answered."""
