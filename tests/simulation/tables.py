@@ -192,8 +192,9 @@ class _TableOfPoints:
 class SimulatedRestores(JobRows[Restore]):
     """The rows of restores."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
+    def __init__(self, world: World, calls: Calls, status: Status) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._status = status
         self._kept, self._prefixes = Restore, [job_row(JobKind.RESTORE, "")]
 
     async def _add(self, restore: Restore) -> bool:
@@ -241,8 +242,9 @@ class SimulatedRestores(JobRows[Restore]):
 class SimulatedInspections(JobRows[Inspection]):
     """The rows of inspections."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
+    def __init__(self, world: World, calls: Calls, status: Status) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._status = status
         self._kept, self._prefixes = Inspection, [job_row(kind, "") for kind in INSPECTION_KINDS]
 
     async def _add(self, inspection: Inspection) -> bool:

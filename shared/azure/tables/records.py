@@ -20,6 +20,7 @@ from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
+from shared.model.history import mark_of
 from shared.model.index import Summary, must_unsettle
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
@@ -203,6 +204,7 @@ class Records:
                 for entity in entities:
                     with contextlib.suppress(ResourceExistsError):
                         await self._table.create_entity(entity)
+        self._status.points_changed(disk)
 
     async def update_point(
         self, disk: Disk, time: str, change: Callable[[RecoveryPoint], RecoveryPoint]
@@ -224,6 +226,8 @@ class Records:
                 return point
             with contextlib.suppress(RecordConflictError):
                 await self.put_point(disk, changed, etag)
+                if mark_of(changed) != mark_of(point):
+                    self._status.points_changed(disk)
                 return changed
         raise RecordConflictError(f"the recovery point {time} of {disk.name}")
 
@@ -279,6 +283,7 @@ class Records:
         """
         await self._index.write(disk, record, partial(self._seal, disk, record, etag, point))
         self._status.changed(disk, None, record)
+        self._status.points_changed(disk)
 
     async def _seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}
