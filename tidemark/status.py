@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from shared.model import progress
 from shared.model.disk import Disk
 from shared.model.intent_row import IntentRow
+from shared.model.progress import Progress
 from shared.model.report import NOT_SAFE, AppReport, DiskReport, OpenJob, Report
-from tidemark import disks, progress, screen, words
+from tidemark import disks, screen, words
 from tidemark.outcome import Answer, Exit, Problem
-from tidemark.progress import Progress
 from tidemark.store import Store, known_disks
 from tidemark.times import TimeError, read_length
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from shared.model.job import Stage
+from shared.model.progress import Progress
 from shared.model.report import AppReport, DiskReport, Flag, OpenJob, Report, State, report_at
 from tests.cli.schema import StatusJson
 from tidemark import screen, words
 from tidemark.monitors import line_of, metrics_of
 from tidemark.points import shown_of as points_of
-from tidemark.progress import Progress
 from tidemark.status import data_of, shown_of
 
 NOW = datetime(2026, 11, 30, 10, 20, 30, tzinfo=UTC)
