@@ -96,6 +96,12 @@ class SimulatedRecords(Records):
     async def points(self, disk: Disk) -> list[RecoveryPoint]:
         return await self._calls.read(lambda: self._world.points_of(disk))
 
+    async def points_between(self, disk: Disk, first: str, last: str) -> list[RecoveryPoint]:
+        def look() -> list[RecoveryPoint]:
+            return [point for point in self._world.points_of(disk) if first <= point.time <= last]
+
+        return await self._calls.read(look)
+
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         def effect() -> None:
             limits.require_row(POISON_PARTITION, message_id, values)

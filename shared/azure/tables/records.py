@@ -97,6 +97,18 @@ class Records:
         )
         return [row["RowKey"].removeprefix(POINT_ROW_PREFIX) async for row in rows]
 
+    async def points_between(self, disk: Disk, first: str, last: str) -> list[RecoveryPoint]:
+        """Read the recovery points of a disk from one time to another, both included, oldest first."""
+        rows = self._table.query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey le @last",
+            parameters={
+                "disk": disk.key,
+                "first": f"{POINT_ROW_PREFIX}{first}",
+                "last": f"{POINT_ROW_PREFIX}{last}",
+            },
+        )
+        return [point async for row in rows if (point := _readable(row))]
+
     async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
         """Read a recovery point; None if there is none of this time."""
         found = await self.find_point(disk, time)
@@ -264,11 +276,7 @@ class Records:
             "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
             parameters={"disk": disk.key, "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
         )
-        points: list[RecoveryPoint] = []
-        async for row in rows:
-            with contextlib.suppress(ValidationError):  # an invalid row must not hide the others
-                points.append(from_row(RecoveryPoint, from_properties(row)))
-        return points
+        return [point async for row in rows if (point := _readable(row))]
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         """Keep a poison message that belongs to no disk."""
@@ -302,6 +310,13 @@ class Records:
             if has_changed(error):
                 raise RecordConflictError(disk.name) from error
             raise
+
+
+def _readable(row: dict[str, Any]) -> RecoveryPoint | None:
+    """Read the row of a recovery point; an invalid one must not hide the others."""
+    with contextlib.suppress(ValidationError):
+        return from_row(RecoveryPoint, from_properties(row))
+    return None
 
 
 def own_record(disk: Disk, record: DiskRecord) -> DiskRecord:
