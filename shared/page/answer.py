@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from pydantic import ValidationError
 
 from shared.azure.answers import explain
@@ -24,6 +24,10 @@ HTML, JSON, TEXT = "text/html; charset=utf-8", "application/json; charset=utf-8"
 
 STATUS, STATUS_JSON, METRICS = "status", "status.json", "metrics"
 
+_NO_TABLE = (
+    "there is no table yet, as no tick has begun, or somebody has deleted it. What to do: wait for the next tick, or"
+    " start the function take_snapshots"
+)
 _UNREADABLE = "see whether the app's own storage is up, and whether the app may read its table"
 
 
@@ -67,20 +71,23 @@ async def answer(services: Services, asked: Asked) -> Answered:
     try:
         return await _answer(Reads.of(services), asked)
     except NoSuchDiskError as error:
-        return _problem(asked, HTTPStatus.NOT_FOUND, "There is no such disk", str(error))
+        return problem(asked, HTTPStatus.NOT_FOUND, "There is no such disk", str(error))
     except NoSuchTimeError as error:
-        return _problem(asked, HTTPStatus.BAD_REQUEST, "That is no time", str(error))
+        return problem(asked, HTTPStatus.BAD_REQUEST, "That is no time", str(error))
+    except ResourceNotFoundError:
+        # A row that is not there is no error anywhere: it is the table.
+        return problem(asked, HTTPStatus.SERVICE_UNAVAILABLE, "Nothing is on record yet", _NO_TABLE)
     except (AzureError, TidemarkError, ValidationError, OSError) as error:
         why = explain(error)
         said = why if split_advice(why)[1] else f"{why.rstrip('.')}. What to do: {_UNREADABLE}"
-        return _problem(asked, HTTPStatus.SERVICE_UNAVAILABLE, "What is on record can't be read", said)
+        return problem(asked, HTTPStatus.SERVICE_UNAVAILABLE, "What is on record can't be read", said)
 
 
 async def _answer(reads: Reads, asked: Asked) -> Answered:
     if asked.path == METRICS:
         return _answered(HTTPStatus.OK, METRICS_TYPE, metrics_of((await reads.status.read_all()).report))
     if asked.path not in {STATUS, STATUS_JSON}:
-        return _problem(asked, HTTPStatus.NOT_FOUND, "There is no such page", f"{asked.path} is none of the pages")
+        return problem(asked, HTTPStatus.NOT_FOUND, "There is no such page", f"{asked.path} is none of the pages")
     disk, before = asked.query.get("disk", ""), asked.query.get("before", "")
     if asked.wants_json:
         return _json(HTTPStatus.OK, await disk_data(reads, disk, before) if disk else await report_data(reads))
@@ -89,7 +96,7 @@ async def _answer(reads: Reads, asked: Asked) -> Answered:
     return _answered(HTTPStatus.OK, HTML, await page)
 
 
-def _problem(asked: Asked, status: HTTPStatus, title: str, text: str) -> Answered:
+def problem(asked: Asked, status: HTTPStatus, title: str, text: str) -> Answered:
     """Say what is wrong, and what to do, in the form that was asked for."""
     why, advice = split_advice(text)
     if asked.path == METRICS:

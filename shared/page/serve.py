@@ -6,18 +6,13 @@ from http import HTTPStatus
 from shared.azure.services import OpenServices
 from shared.errors import without_secrets
 from shared.events import Event, log_event
-from shared.page.answer import Answered, Asked, answer
+from shared.page.answer import Answered, Asked, answer, problem
 from shared.page.who_may_look import refusal
 from shared.page_settings import PageSettings
 
-_HEADERS = {
-    "Content-Type": "text/plain; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+_FAILED = (
+    "something went wrong. What to do: look for the event page-failed in the app's logs; meanwhile use tidemark status"
+)
 
 
 async def serve(
@@ -28,7 +23,7 @@ async def serve(
     headers: Mapping[str, str],
     query: Mapping[str, str],
 ) -> Answered:
-    """Answer a request, with a sentence if it is refused or something fails.
+    """Answer a request, and say so where it is refused or something fails.
 
     Args:
         open_services: opens the services, which a request that is refused does not need.
@@ -44,21 +39,14 @@ async def serve(
         headers=headers,
         query=query,
     )
+    accept = next((value for name, value in headers.items() if name.lower() == "accept"), "")
+    asked = Asked(path=path, accept=accept, query=query)
     if refused is not None:
         log_event(Event.PAGE_REFUSED, path=path, reason=refused.message)
-        return _sentence(refused.status, refused.message)
-    accept = next((value for name, value in headers.items() if name.lower() == "accept"), "")
+        return problem(asked, refused.status, "The page is not shown to you", refused.message)
     try:
         async with open_services() as services:
-            return await answer(services, Asked(path=path, accept=accept, query=query))
+            return await answer(services, asked)
     except Exception as error:  # noqa: BLE001 - what it says may be a secret: it is for the log, masked, and no page
         log_event(Event.PAGE_FAILED, path=path, error=type(error).__name__, reason=without_secrets(str(error)))
-        return _sentence(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "The page could not be made. What to do: look for the event page-failed in the app's logs; meanwhile use"
-            " `tidemark status`.",
-        )
-
-
-def _sentence(status: HTTPStatus, message: str) -> Answered:
-    return Answered(status=status, headers=_HEADERS, body=f"{message}\n".encode())
+        return problem(asked, HTTPStatus.INTERNAL_SERVER_ERROR, "The page could not be made", _FAILED)

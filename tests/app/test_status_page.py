@@ -13,7 +13,7 @@ from infra.local.host.process import HostProcess, run_host
 from infra.local.host.sign_in import SignIn
 from infra.local.local_azure import DISKS, ROOT, LocalAzure
 from infra.local.status_page import GROUP, PAGE_SETTINGS, page_url
-from tests.app.cloud import Cloud
+from tests.app.cloud import Cloud, until
 
 ROUTES = ("status", "status.json", "metrics")
 
@@ -37,9 +37,24 @@ async def status_of(session: aiohttp.ClientSession, route: str, method: str = "G
         return answer.status
 
 
+async def ticked(host: HostProcess, session: aiohttp.ClientSession) -> None:
+    """Start a tick, and wait until there is something to show."""
+    key = {"x-functions-key": host.keys.function}
+
+    async def look() -> bool:
+        return await status_of(session, "status", headers=key) == 200
+
+    await host.start("take_snapshots")
+    await until(look, "a report on record")
+
+
 async def test_a_scraper_gets_the_page_by_the_key_in_the_header_alone(cloud: Cloud, tmp_path: Path) -> None:
     async with app(cloud.azure, tmp_path, STATUS_PAGE="key") as (host, session):
         key = {"x-functions-key": host.keys.function}
+        async with session.get("/api/status.json", headers=key) as answer:
+            assert answer.status == 503
+            assert "no tick has begun" in (await answer.json())["error"]
+        await ticked(host, session)
         for route in ROUTES:
             assert await status_of(session, route) == 401
             assert await status_of(session, route, headers={"x-functions-key": "another"}) == 401
@@ -55,12 +70,11 @@ async def test_a_scraper_gets_the_page_by_the_key_in_the_header_alone(cloud: Clo
 async def test_a_member_of_the_group_gets_the_page_where_the_platform_signs_people_in(
     cloud: Cloud, tmp_path: Path
 ) -> None:
-    async with (
-        app(cloud.azure, tmp_path, GROUP, **PAGE_SETTINGS) as (host, session),
-        session.get(page_url(host), headers={"Accept": "text/html"}) as answer,
-    ):
-        assert answer.status == 200
-        assert answer.headers["Cache-Control"] == "no-store"
+    async with app(cloud.azure, tmp_path, GROUP, **PAGE_SETTINGS) as (host, session):
+        await ticked(host, session)
+        async with session.get(page_url(host), headers={"Accept": "text/html"}) as answer:
+            assert (answer.status, answer.content_type) == (200, "text/html")
+            assert answer.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.nightly

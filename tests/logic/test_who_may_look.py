@@ -201,7 +201,7 @@ async def served(page: StatusPage) -> Answered:
 async def test_a_refused_request_opens_nothing_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     answered = await served(StatusPage.ENTRA)
     assert answered.status == 403
-    assert answered.body.startswith(b"App Service Authentication is off")
+    assert b"App Service Authentication is off" in answered.body
     assert [json.loads(record.message)["event"] for record in caplog.records] == ["page-refused"]
 
 
@@ -224,7 +224,7 @@ async def test_no_answer_is_kept_framed_or_taken_for_something_else(page: Status
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
-    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize(("page", "level"), [(StatusPage.KEY, "FUNCTION"), (StatusPage.ENTRA, "ANONYMOUS")])
