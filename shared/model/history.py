@@ -22,7 +22,8 @@ MOST_MARKS = 400
 """How many recovery points it has at most, the newest: more than two weeks of hourly ones, which fit in a property."""
 
 _LETTERS = {Kind.FULL: "f", Kind.INCREMENTAL: "i", Kind.RESYNC: "r", Kind.RESTORE: "t"}
-_KINDS = {letter: kind for kind, letter in _LETTERS.items()}
+KINDS = {letter: kind for kind, letter in _LETTERS.items()}
+"""The kinds of runs by the first letters of marks."""
 
 _LOOKED_BACK = 60
 """Among how many earlier recovery points those are looked for that say what is usual for a run."""
@@ -57,7 +58,7 @@ class Mark(NamedTuple):
     @property
     def kind(self) -> Kind:
         """The kind of run that made it."""
-        return _KINDS.get(self.letters[:1], Kind.INCREMENTAL)
+        return KINDS.get(self.letters[:1], Kind.INCREMENTAL)
 
     @property
     def is_verified(self) -> bool:

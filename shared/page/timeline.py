@@ -5,15 +5,14 @@ hourly backups has as few elements as one of daily ones.
 """
 
 import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
-from shared.model.history import WINDOW, History, Mark
+from shared.model.history import KINDS, WINDOW, History, Mark
 from shared.model.progress import Progress
-from shared.model.run import Kind
 from shared.model.words import amount, length, many
 
 DAY, DAYS = 36, WINDOW.days
@@ -21,7 +20,9 @@ WIDTH = DAY * DAYS
 ROOM = 44
 """What is left of the pictures at the right of now, for the open run."""
 
-_A_DAY = timedelta(days=1)
+_A_DAY = 86400
+_UNIT = _A_DAY / DAY
+"""Seconds in a unit of the pictures."""
 
 MANY = 120
 """From so many marks on they are drawn smaller."""
@@ -82,6 +83,7 @@ class Chart:
         bars: the path of the bars.
         odd: the path of the bars of unusual runs.
         marks: the path of the marks above them.
+        dense: whether the bars are thin.
         usual: how high what is usual is; None if that is not known.
         last, most: bytes of the last run, and the most.
         unusual: how many runs were unusual.
@@ -91,6 +93,7 @@ class Chart:
     bars: str = ""
     odd: str = ""
     marks: str = ""
+    dense: bool = False
     usual: float | None = None
     last: str = ""
     most: str = ""
@@ -109,37 +112,45 @@ def timeline(
         going: the seconds of the recovery points that the retention takes next.
         run: its open run.
     """
-    start = now - WINDOW
-    marks = [mark for mark in history.marks if mark.at >= start]
-    gaps = list(_gaps(history, marks, start, now, late_after))
+    start, end = _window(now)
+    marks = [_with_fate(mark, going) for mark in history.marks if mark.second >= start]
+    gaps = [] if history.points == 0 else list(_gaps(history, marks, start, end, late_after.total_seconds()))
+    found = days(marks)
     return Timeline(
-        summary=_summary(marks, len(gaps), going, run),
-        paths=_paths(marks, start, going),
-        gaps=[(_x(begin, start), round((end - begin) / _A_DAY * DAY, 1), length(end - begin)) for begin, end in gaps],
-        known_from=max(0.0, _x(datetime.fromtimestamp(history.since, UTC), start)),
+        summary=_summary(marks, len(gaps), run),
+        paths=_paths(marks, start),
+        gaps=[(_x(first, start), round((last - first) / _UNIT, 1), length(last - first)) for first, last in gaps],
+        known_from=max(0.0, _x(history.since, start)),
         dense=len(marks) > MANY,
         run=None if run is None else min(1.0, run.done / run.total if run.total else 0.0),
-        days=days(marks, going),
+        days=found,
         points=len(marks),
     )
 
 
+def _with_fate(mark: Mark, going: Collection[int]) -> Mark:
+    """Mark a recovery point that a plan takes like one that is being deleted."""
+    return mark._replace(letters=f"{mark.letters}g") if mark.second in going else mark
+
+
 def chart(history: History, now: datetime) -> Chart:
     """Draw how many bytes each run changed."""
-    start = now - WINDOW
-    marks = [mark for mark in history.marks if mark.at >= start]
+    start, _ = _window(now)
+    marks = [mark for mark in history.marks if mark.second >= start]
     if not marks:
         return Chart(summary="no run in the last 14 days")
-    most = max(mark.written for mark in marks)
     odd = [mark for mark in marks if mark.is_unusual]
-    usual = f"; usual are {amount(history.usual)}" if history.usual is not None else ""
+    most, usual = max(mark.written for mark in marks), history.usual
+    scale = _HEIGHT / math.log1p(max(most, usual or 0, 1) / _LEAST)
+    compared = f"; usual are {amount(usual)}" if usual is not None else ""
     told = f"; {many(len(odd), 'unusual run')}" if odd else ""
     return Chart(
-        summary=f"bytes changed by {many(len(marks), 'run')}: at most {amount(most)}{usual}{told}",
-        bars=_bars([mark for mark in marks if not mark.is_unusual], start, most),
-        odd=_bars(odd, start, most),
-        marks="".join(f"M{_x(mark.at, start) - 4:g} 1h8l-4 5z" for mark in odd),
-        usual=None if history.usual is None else round(_FLOOR - _tall(history.usual, max(most, history.usual)), 1),
+        summary=f"bytes changed by {many(len(marks), 'run')}: at most {amount(most)}{compared}{told}",
+        bars=_bars([mark for mark in marks if not mark.is_unusual] if odd else marks, start, scale),
+        odd=_bars(odd, start, scale),
+        marks="".join(f"M{_x(mark.second, start) - 4:g} 1h8l-4 5z" for mark in odd),
+        dense=len(marks) > MANY,
+        usual=None if usual is None else round(_FLOOR - scale * math.log1p(usual / _LEAST), 1),
         last=amount(marks[-1].written),
         most=amount(most),
         unusual=len(odd),
@@ -148,88 +159,92 @@ def chart(history: History, now: datetime) -> Chart:
 
 def midnights(now: datetime) -> Sequence[tuple[float, str]]:
     """Give where each day begins, and the label of each other day, but for the newest."""
-    start = now - WINDOW
-    first = datetime.combine(start.date() + timedelta(days=1), datetime.min.time(), UTC)
-    found = [first + timedelta(days=number) for number in range(DAYS)]
-    shown = len(found) % 2
-    return [(_x(at, start), f"{at.day} {at:%b}" if n % 2 == shown else "") for n, at in enumerate(found)]
+    start, end = _window(now)
+    found = range(start - start % _A_DAY + _A_DAY, end + 1, _A_DAY)
+    unlabelled = (len(found) - 1) % 2
+    return [(_x(at, start), "" if number % 2 == unlabelled else _date(at)) for number, at in enumerate(found)]
 
 
-def days(marks: Iterable[Mark], going: Collection[int] = ()) -> list[DayShown]:
+def days(marks: Iterable[Mark]) -> list[DayShown]:
     """Say in words what each day has, the newest first."""
-
-    def day_of(mark: Mark) -> date:
-        return mark.at.date()
-
-    found = [_day(day, list(of_day), going) for day, of_day in groupby(marks, day_of)]
-    return found[::-1]
+    return [_day(list(found)) for _, found in groupby(marks, lambda mark: mark.second // _A_DAY)][::-1]
 
 
-def _day(day: date, marks: Sequence[Mark], going: Collection[int]) -> DayShown:
-    kinds = Counter(str(mark.kind) for mark in marks)
+def _day(marks: Sequence[Mark]) -> DayShown:
+    counts = _counts(marks)
+    known = ", ".join(f"{counts[letter]} {what}" for letter, what in _KNOWN.items() if letter in counts)
     return DayShown(
-        day=f"{day.day} {day:%b}",
-        points=", ".join(f"{count} {kind}" for kind, count in kinds.items()),
-        known=", ".join(f"{count} {what}" for what, count in _known(marks, going).items() if count) or "-",
-        changed=amount(sum(mark.written for mark in marks)),
+        day=_date(marks[0].second), points=_kinds(counts), known=known or "-", changed=amount(sum(m[2] for m in marks))
     )
 
 
-def _known(marks: Sequence[Mark], going: Collection[int]) -> dict[str, int]:
-    return {
-        "damaged": sum(mark.is_damaged for mark in marks),
-        "verified": sum(mark.is_verified for mark in marks),
-        "drilled": sum(mark.is_drilled for mark in marks),
-        "kept": sum(mark.is_kept for mark in marks),
-        "going": sum(mark.is_going or mark.second in going for mark in marks),
-        "unusual": sum(mark.is_unusual for mark in marks),
-    }
+_KNOWN = {"x": "damaged", "v": "verified", "d": "drilled", "k": "kept", "g": "going", "u": "unusual"}
+"""What is known of recovery points, by the letters of their marks."""
 
 
-def _summary(marks: Sequence[Mark], gaps: int, going: Collection[int], run: Progress | None) -> str:
+def _counts(marks: Iterable[Mark]) -> Counter[str]:
+    """Count the letters of all marks: kinds, and what is known."""
+    counts = Counter[str]()
+    for letters, count in Counter(mark.letters for mark in marks).items():
+        for letter in set(letters):
+            counts[letter] += count
+    return counts
+
+
+def _kinds(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[letter]} {kind}" for letter, kind in KINDS.items() if letter in counts)
+
+
+def _summary(marks: Sequence[Mark], gaps: int, run: Progress | None) -> str:
     if not marks:
         return "no recovery point in the last 14 days"
-    kinds = Counter(str(mark.kind) for mark in marks)
-    parts = [", ".join(f"{count} {kind}" for kind, count in kinds.items())]
-    parts += [f"{count} {what}" for what, count in _known(marks, going).items() if count]
+    counts = _counts(marks)
+    parts = [_kinds(counts), *(f"{counts[letter]} {what}" for letter, what in _KNOWN.items() if letter in counts)]
     parts += [many(gaps, "gap")] if gaps else []
     parts += [f"a run is {run.shown}"] if run else []
     return f"{many(len(marks), 'recovery point')} in the last 14 days: {'; '.join(parts)}"
 
 
 def _gaps(
-    history: History, marks: Sequence[Mark], start: datetime, now: datetime, late_after: timedelta
-) -> Iterable[tuple[datetime, datetime]]:
+    history: History, marks: Sequence[Mark], start: int, end: int, late_after: float
+) -> Iterator[tuple[int, int]]:
     """Find where the time between two good recovery points, or since the last, was longer than it may be."""
-    good = [mark.at for mark in marks if not mark.is_damaged and not mark.is_going]
-    before = max(start, datetime.fromtimestamp(history.since, UTC))
-    had_any = bool(history.oldest) and datetime.fromtimestamp(history.oldest, UTC) < before
-    ends = [*([before] if had_any else []), *good, now]
-    for begin, end in pairwise(ends):
-        if end - begin > late_after:
-            yield begin, end
+    good = [mark.second for mark in marks if not mark.is_damaged]
+    before = max(start, history.since)
+    had_any = 0 < history.oldest < before
+    for first, last in pairwise([*([before] if had_any else []), *good, end]):
+        if last - first > late_after:
+            yield first, last
 
 
-def _paths(marks: Sequence[Mark], start: datetime, going: Collection[int]) -> dict[str, str]:
+def _paths(marks: Sequence[Mark], start: int) -> dict[str, str]:
     """Draw all marks of a kind, and all that is known of the points, as a path each."""
-
-    def path(chosen: Iterable[Mark], shape: str, y: int) -> str:
-        return "".join(f"M{_x(mark.at, start):g} {y}{shape}" for mark in chosen)
-
-    good = [mark for mark in marks if not mark.is_damaged]
-    found = {
-        "going": path((mark for mark in marks if mark.is_going or mark.second in going), _RING, _LINE),
-        "full": path((mark for mark in good if mark.kind is Kind.FULL), _DOT, _LINE),
-        "incremental": path((mark for mark in good if mark.kind is Kind.INCREMENTAL), _DOT, _LINE),
-        "resync": path((mark for mark in good if mark.kind is Kind.RESYNC), _DIAMOND, _LINE),
-        "restore": path((mark for mark in good if mark.kind is Kind.RESTORE), _TRIANGLE, _LINE),
-        "damaged": path((mark for mark in marks if mark.is_damaged), _CROSS, _LINE),
-        "verified": path((mark for mark in marks if mark.is_verified), _TICK, _BELOW),
-        "drilled": path((mark for mark in marks if mark.is_drilled), _CIRCLE, _BELOW + 9),
-        "kept": path((mark for mark in marks if mark.is_kept), _BAR, _ABOVE),
+    places: dict[str, list[float]] = defaultdict(list)
+    for second, letters, _, _ in marks:
+        x = round((second - start) / _UNIT, 1)
+        for letter in set(letters[1:]):
+            places[letter].append(x)
+        if "x" not in letters:
+            places[letters[0]].append(x)
+    return {
+        name: _dots(places[letter], y) if shape == _DOT else "".join(f"M{x:g} {y}{shape}" for x in places[letter])
+        for letter, (name, shape, y) in _DRAWN.items()
+        if letter in places
     }
-    return {name: text for name, text in found.items() if text}
 
+
+def _dots(places: Sequence[float], y: int) -> str:
+    """Draw dots; of those that touch each other, one line."""
+    found, first, last = list[str](), places[0], places[0]
+    for x in [*places[1:], math.inf]:
+        if x - last > _TOUCHING:
+            found.append(f"M{first:g} {y}{f'H{last:g}' if last > first else _DOT}")
+            first = x
+        last = x
+    return "".join(found)
+
+
+_TOUCHING = 2.0
 
 _DOT = "h0"
 _RING = "m-7 0a7 7 0 1 0 14 0a7 7 0 1 0-14 0"
@@ -240,15 +255,37 @@ _TICK = "m-3.5 0l2.5 2.5l4.5-5.5"
 _CIRCLE = "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0"
 _BAR = "m-4 0h8"
 
+_DRAWN = {
+    "g": ("going", _RING, _LINE),
+    "f": ("full", _DOT, _LINE),
+    "i": ("incremental", _DOT, _LINE),
+    "r": ("resync", _DIAMOND, _LINE),
+    "t": ("restore", _TRIANGLE, _LINE),
+    "x": ("damaged", _CROSS, _LINE),
+    "v": ("verified", _TICK, _BELOW),
+    "d": ("drilled", _CIRCLE, _BELOW + 9),
+    "k": ("kept", _BAR, _ABOVE),
+}
+"""By the letters of marks: the class, the shape and the height of what is drawn, in the order in which it is."""
 
-def _bars(marks: Iterable[Mark], start: datetime, most: int) -> str:
-    return "".join(f"M{_x(mark.at, start):g} {_FLOOR}v-{max(1.0, _tall(mark.written, most)):.1f}" for mark in marks)
+
+def _bars(marks: Iterable[Mark], start: int, scale: float) -> str:
+    """Draw bars by the logarithm: a full backup is thousands of times an increment."""
+    return "".join(
+        f"M{(second - start) / _UNIT:.1f} {_FLOOR}v-{max(1.0, scale * math.log1p(written / _LEAST)):.1f}"
+        for second, _, written, _ in marks
+    )
 
 
-def _tall(written: float, most: float) -> float:
-    """Say how tall a bar is: by the logarithm, as a full backup is thousands of times an increment."""
-    return _HEIGHT * math.log1p(written / _LEAST) / math.log1p(most / _LEAST) if most else 0.0
+def _window(now: datetime) -> tuple[int, int]:
+    """Give the seconds at which the pictures begin and end."""
+    return int((now - WINDOW).timestamp()), int(now.timestamp())
 
 
-def _x(at: datetime, start: datetime) -> float:
-    return round((at - start) / _A_DAY * DAY, 1)
+def _date(second: int) -> str:
+    at = datetime.fromtimestamp(second, UTC)
+    return f"{at.day} {at:%b}"
+
+
+def _x(second: int, start: int) -> float:
+    return round((second - start) / _UNIT, 1)
