@@ -15,6 +15,7 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from infra.local.local_azure import ROOT
+from shared.version import VERSION
 from tests.infra.tree import parsed
 from tests.package.packing import files_by_git
 
@@ -140,6 +141,10 @@ def test_the_project_says_what_it_is_and_under_what_license(files: set[str]) -> 
     assert SpecifierSet(project["requires-python"]).contains(python_of_azure())
     assert f"Programming Language :: Python :: {python_of_azure()}" in project["classifiers"]
     assert project["readme"] in files
+
+
+def test_the_app_says_the_version_of_the_project_which_is_not_deployed() -> None:
+    assert pyproject()["project"]["version"] == VERSION
 
 
 def test_the_version_stands_in_one_place(files: set[str]) -> None:
