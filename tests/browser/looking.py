@@ -59,9 +59,7 @@ class Look:
 
 
 @contextlib.asynccontextmanager
-async def looking(
-    browser: Browser, url: str, *, width: int = DESK, scheme: Scheme = "light", scale: float = 1
-) -> AsyncIterator[Look]:
+async def looking(browser: Browser, url: str, *, width: int = DESK, scheme: Scheme = "light") -> AsyncIterator[Look]:
     """Open a window on a page, and require at the end that nothing went wrong.
 
     Args:
@@ -69,11 +67,8 @@ async def looking(
         url: the address; its host alone may be asked.
         width: of the window, in CSS pixels.
         scheme: the colours that its user prefers.
-        scale: pixels of the screen for each CSS pixel.
     """
-    context = await browser.new_context(
-        viewport={"width": width, "height": _HEIGHT}, color_scheme=scheme, device_scale_factor=scale
-    )
+    context = await browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=scheme)
     try:
         look = Look(await context.new_page(), urlsplit(url).netloc)
 

@@ -19,6 +19,7 @@ from shared.azure.tables.index import Index, IndexRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.status import Status, StatusRows
 from shared.model.disk import Disk
+from shared.model.job import Stage
 from shared.model.names import BACKUPS_TABLE
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.record import DiskRecord
@@ -77,6 +78,7 @@ class Fleet:
         record, points = self.on_record[disk]
         run = OpenRun(
             snapshot=printed(self.last),
+            state=Stage.COPYING,
             size=size * GIB,
             started=self.last,
             tick=self.last,
@@ -149,7 +151,7 @@ async def main(folder: Path) -> int:
             url = f"{page_url(host)}?refresh=off"
             async with looking(browser, url) as look:
                 await take(look, folder / "page.png", 1180)
-            async with looking(browser, url, width=PHONE, scheme="dark", scale=2) as look:
+            async with looking(browser, url, width=PHONE, scheme="dark") as look:
                 await take(look, folder / "page-phone.png", 812)
     return 0
 
