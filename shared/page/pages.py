@@ -68,7 +68,7 @@ async def disk_html(
     earlier = _time(before)
     seen = await read_all(reads)
     told = _told(seen.told.report, name)
-    disk, whole = _parsed(told), overview(seen, prices)
+    disk, whole = _parsed(told), overview(seen, prices, only=told.disk)
     found = await read_points(reads, disk, earlier) if disk else None
     page = disk_page(seen, whole, told, found, reads.account)
     common = _common(whole, refreshes=refreshes, links=links, disk=told.disk, before=before)
