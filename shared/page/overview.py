@@ -13,10 +13,12 @@ from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.sizes import Bytes
 from shared.model.words import NONE, amount, length, many, short_names
 from shared.page.advice import Advice, for_information, what_to_do
+from shared.page.chart import Chart, chart
 from shared.page.jobs_shown import EndedShown, JobShown, ended, under_way
 from shared.page.reading import Seen
+from shared.page.scale import midnights
 from shared.page.shown import Badge, Moment, badge, moment
-from shared.page.timeline import Chart, Timeline, chart, midnights, timeline
+from shared.page.timeline import Timeline, timeline
 
 _OPEN_PLANS = frozenset({PlanState.REPORT, PlanState.WAITING, PlanState.APPROVED, PlanState.DELETING})
 

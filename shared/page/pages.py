@@ -14,8 +14,8 @@ from shared.page.disk_page import disk_page, fates_of
 from shared.page.overview import Overview, overview
 from shared.page.reading import Reads, read_all, read_points, read_report
 from shared.page.rendering import render
+from shared.page.scale import ROOM, WIDTH
 from shared.page.settings_shown import settings_shown
-from shared.page.timeline import ROOM, WIDTH
 
 
 class NoSuchDiskError(TidemarkError):
