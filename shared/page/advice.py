@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from shared.model.addresses import AddressError
+from shared.model.disk import Disk
 from shared.model.report import FOR_INFORMATION, NOT_SAFE, DiskReport, Flag, Report, State
 from shared.page.shown import split_advice
 
@@ -55,12 +57,15 @@ _OF_FLAGS: Mapping[Flag, Sequence[tuple[str, str]]] = {
     Flag.DAMAGED: (_POINTS, ("compare its newest recovery point", "verify {} --wait")),
     Flag.NOT_INSPECTED: (("compare its newest recovery point", "verify {} --wait"),),
     Flag.RESYNC_AGAIN: (_POINTS, _EVENTS),
-    Flag.UNUSUAL: (("see what has changed", "changes {}"), ("hold the recovery point before", "points {}")),
+    Flag.UNUSUAL: (("see what has changed", "changes {}"), _POINTS),
     Flag.ORPHANS: (("list them", "orphans"), ("put them on record", "rebuild")),
     Flag.TRIALS: (("see the restores", "jobs"),),
     Flag.NOTICE: (_LOOK,),
 }
 _OF_THE_APP = (Command("see what has happened", "tidemark events"), Command("see it in a terminal", "tidemark status"))
+
+
+_OF_A_STRAY = (Command("once its row is corrected or deleted", "tidemark rebuild"),)
 
 
 def what_to_do(report: Report) -> list[Advice]:
@@ -88,6 +93,9 @@ def _of_flag(disk: DiskReport, flag: Flag) -> Advice:
     return Advice(disk.disk, str(flag), *split_advice(disk.flags[flag]), _commands(disk, _OF_FLAGS[flag]))
 
 
-def _commands(disk: DiskReport, chosen: Sequence[tuple[str, str]]) -> list[Command]:
-    name = shlex.quote(disk.disk)
+def _commands(disk: DiskReport, chosen: Sequence[tuple[str, str]]) -> Sequence[Command]:
+    try:
+        name = shlex.quote(Disk.parse(disk.disk).name)
+    except AddressError:  # somebody has edited its row: it is told by its key, which no command takes for a disk
+        return _OF_A_STRAY
     return [Command(what, f"tidemark {text.format(name)}") for what, text in chosen]

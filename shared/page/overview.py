@@ -13,10 +13,12 @@ from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.sizes import Bytes
 from shared.model.words import NONE, amount, length, many, short_names
 from shared.page.advice import Advice, for_information, what_to_do
+from shared.page.chart import Chart, chart
 from shared.page.jobs_shown import EndedShown, JobShown, ended, under_way
 from shared.page.reading import Seen
+from shared.page.scale import midnights
 from shared.page.shown import Badge, Moment, badge, moment
-from shared.page.timeline import Chart, Timeline, chart, midnights, timeline
+from shared.page.timeline import Timeline, timeline
 
 _OPEN_PLANS = frozenset({PlanState.REPORT, PlanState.WAITING, PlanState.APPROVED, PlanState.DELETING})
 
@@ -137,12 +139,13 @@ class Overview:
     priced: bool
 
 
-def overview(seen: Seen, prices: Prices | None = None) -> Overview:
+def overview(seen: Seen, prices: Prices | None = None, *, only: str = "") -> Overview:
     """Say what the page of all disks shows.
 
     Args:
         seen: what was read.
         prices: what a GiB costs, if somebody has said so.
+        only: the disk whose row is drawn; empty for those of all.
     """
     report, now, known = seen.told.report, seen.told.report.at, prices or Prices()
     names = [disk.disk for disk in report.disks]
@@ -155,7 +158,7 @@ def overview(seen: Seen, prices: Prices | None = None) -> Overview:
         verdict=verdict(report),
         advice=what_to_do(report),
         notes=for_information(report),
-        disks=[_disk(seen, disk, short[disk.disk], known) for disk in report.disks],
+        disks=[_disk(seen, disk, short[disk.disk], known) for disk in report.disks if only in {"", disk.disk}],
         counts=list(Counter(str(disk.state) for disk in report.disks).items()),
         midnights=midnights(now),
         under_way=under_way(seen, short),

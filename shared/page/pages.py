@@ -14,8 +14,8 @@ from shared.page.disk_page import disk_page, fates_of
 from shared.page.overview import Overview, overview
 from shared.page.reading import Reads, read_all, read_points, read_report
 from shared.page.rendering import render
+from shared.page.scale import ROOM, WIDTH
 from shared.page.settings_shown import settings_shown
-from shared.page.timeline import ROOM, WIDTH
 
 
 class NoSuchDiskError(TidemarkError):
@@ -68,7 +68,7 @@ async def disk_html(
     earlier = _time(before)
     seen = await read_all(reads)
     told = _told(seen.told.report, name)
-    disk, whole = _parsed(told), overview(seen, prices)
+    disk, whole = _parsed(told), overview(seen, prices, only=told.disk)
     found = await read_points(reads, disk, earlier) if disk else None
     page = disk_page(seen, whole, told, found, reads.account)
     common = _common(whole, refreshes=refreshes, links=links, disk=told.disk, before=before)

@@ -8,28 +8,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise
+from datetime import datetime, timedelta
+from itertools import pairwise
 
-from shared.model.history import KINDS, WINDOW, History, Mark
+from shared.model.history import KINDS, History, Mark
 from shared.model.progress import Progress
 from shared.model.words import amount, length, many
-
-DAY, DAYS = 36, WINDOW.days
-WIDTH = DAY * DAYS
-ROOM = 44
-"""What is left of the pictures at the right of now, for the open run."""
-
-_A_DAY = 86400
-_UNIT = _A_DAY / DAY
-"""Seconds in a unit of the pictures."""
-
-MANY = 120
-"""From so many marks on they are drawn smaller."""
+from shared.page.scale import A_DAY, MANY, UNIT, date, place, since, window
 
 _LINE, _BELOW, _ABOVE = 15, 31, 4
-_FLOOR, _HEIGHT, _LEAST = 44, 38, 1024**2
-"""Of the chart: its bottom, the height of the tallest bar, and what changes its height at all, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,32 +61,6 @@ class Timeline:
     points: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """The picture of the bytes that each run changed, on a logarithmic scale.
-
-    Attributes:
-        summary: it in words.
-        bars: the path of the bars.
-        odd: the path of the bars of unusual runs.
-        marks: the path of the marks above them.
-        dense: whether the bars are thin.
-        usual: how high what is usual is; None if that is not known.
-        last, most: bytes of the last run, and the most.
-        unusual: how many runs were unusual.
-    """
-
-    summary: str
-    bars: str = ""
-    odd: str = ""
-    marks: str = ""
-    dense: bool = False
-    usual: float | None = None
-    last: str = ""
-    most: str = ""
-    unusual: int = 0
-
-
 def timeline(
     history: History, now: datetime, *, late_after: timedelta, going: Collection[int], run: Progress | None
 ) -> Timeline:
@@ -112,15 +73,17 @@ def timeline(
         going: the seconds of the recovery points that the retention takes next.
         run: its open run.
     """
-    start, end = _window(now)
-    marks = [_with_fate(mark, going) for mark in history.marks if mark.second >= start]
+    start, end = window(now)
+    marks = since(history, start)
+    if going:
+        marks = [_with_fate(mark, going) for mark in marks]
     gaps = [] if history.points == 0 else list(_gaps(history, marks, start, end, late_after.total_seconds()))
     found = days(marks)
     return Timeline(
         summary=_summary(marks, len(gaps), run),
         paths=_paths(marks, start),
-        gaps=[(_x(first, start), round((last - first) / _UNIT, 1), length(last - first)) for first, last in gaps],
-        known_from=max(0.0, _x(history.since, start)),
+        gaps=[(place(first, start), round((last - first) / UNIT, 1), length(last - first)) for first, last in gaps],
+        known_from=max(0.0, place(history.since, start)),
         dense=len(marks) > MANY,
         run=None if run is None else min(1.0, run.done / run.total if run.total else 0.0),
         days=found,
@@ -133,48 +96,19 @@ def _with_fate(mark: Mark, going: Collection[int]) -> Mark:
     return mark._replace(letters=f"{mark.letters}g") if mark.second in going else mark
 
 
-def chart(history: History, now: datetime) -> Chart:
-    """Draw how many bytes each run changed."""
-    start, _ = _window(now)
-    marks = [mark for mark in history.marks if mark.second >= start]
-    if not marks:
-        return Chart(summary="no run in the last 14 days")
-    odd = [mark for mark in marks if mark.is_unusual]
-    most, usual = max(mark.written for mark in marks), history.usual
-    scale = _HEIGHT / math.log1p(max(most, usual or 0, 1) / _LEAST)
-    compared = f"; usual are {amount(usual)}" if usual is not None else ""
-    told = f"; {many(len(odd), 'unusual run')}" if odd else ""
-    return Chart(
-        summary=f"bytes changed by {many(len(marks), 'run')}: at most {amount(most)}{compared}{told}",
-        bars=_bars([mark for mark in marks if not mark.is_unusual] if odd else marks, start, scale),
-        odd=_bars(odd, start, scale),
-        marks="".join(f"M{_x(mark.second, start) - 4:g} 1h8l-4 5z" for mark in odd),
-        dense=len(marks) > MANY,
-        usual=None if usual is None else round(_FLOOR - scale * math.log1p(usual / _LEAST), 1),
-        last=amount(marks[-1].written),
-        most=amount(most),
-        unusual=len(odd),
-    )
-
-
-def midnights(now: datetime) -> Sequence[tuple[float, str]]:
-    """Give where each day begins, and the label of each other day, but for the newest."""
-    start, end = _window(now)
-    found = range(start - start % _A_DAY + _A_DAY, end + 1, _A_DAY)
-    unlabelled = (len(found) - 1) % 2
-    return [(_x(at, start), "" if number % 2 == unlabelled else _date(at)) for number, at in enumerate(found)]
-
-
 def days(marks: Iterable[Mark]) -> list[DayShown]:
     """Say in words what each day has, the newest first."""
-    return [_day(list(found)) for _, found in groupby(marks, lambda mark: mark.second // _A_DAY)][::-1]
+    found: dict[int, list[Mark]] = defaultdict(list)
+    for mark in marks:
+        found[mark[0] // A_DAY].append(mark)
+    return [_day(of_day) for of_day in found.values()][::-1]
 
 
 def _day(marks: Sequence[Mark]) -> DayShown:
     counts = _counts(marks)
     known = ", ".join(f"{counts[letter]} {what}" for letter, what in _KNOWN.items() if letter in counts)
     return DayShown(
-        day=_date(marks[0].second), points=_kinds(counts), known=known or "-", changed=amount(sum(m[2] for m in marks))
+        day=date(marks[0].second), points=_kinds(counts), known=known or "-", changed=amount(sum(m[2] for m in marks))
     )
 
 
@@ -219,15 +153,18 @@ def _gaps(
 
 def _paths(marks: Sequence[Mark], start: int) -> dict[str, str]:
     """Draw all marks of a kind, and all that is known of the points, as a path each."""
-    places: dict[str, list[float]] = defaultdict(list)
+    alike: dict[str, list[int]] = defaultdict(list)
     for second, letters, _, _ in marks:
-        x = round((second - start) / _UNIT, 1)
-        for letter in set(letters[1:]):
-            places[letter].append(x)
-        if "x" not in letters:
-            places[letters[0]].append(x)
+        alike[letters].append(second)
+    places: dict[str, list[float]] = defaultdict(list)
+    for letters, seconds in alike.items():
+        found = [round((second - start) / UNIT, 1) for second in seconds]
+        for letter in set(letters[1:] if "x" in letters else letters):
+            places[letter] += found
     return {
-        name: _dots(places[letter], y) if shape == _DOT else "".join(f"M{x:g} {y}{shape}" for x in places[letter])
+        name: _dots(sorted(places[letter]), y)
+        if shape == _DOT
+        else "".join(f"M{x:g} {y}{shape}" for x in sorted(places[letter]))
         for letter, (name, shape, y) in _DRAWN.items()
         if letter in places
     }
@@ -267,25 +204,3 @@ _DRAWN = {
     "k": ("kept", _BAR, _ABOVE),
 }
 """By the letters of marks: the class, the shape and the height of what is drawn, in the order in which it is."""
-
-
-def _bars(marks: Iterable[Mark], start: int, scale: float) -> str:
-    """Draw bars by the logarithm: a full backup is thousands of times an increment."""
-    return "".join(
-        f"M{(second - start) / _UNIT:.1f} {_FLOOR}v-{max(1.0, scale * math.log1p(written / _LEAST)):.1f}"
-        for second, _, written, _ in marks
-    )
-
-
-def _window(now: datetime) -> tuple[int, int]:
-    """Give the seconds at which the pictures begin and end."""
-    return int((now - WINDOW).timestamp()), int(now.timestamp())
-
-
-def _date(second: int) -> str:
-    at = datetime.fromtimestamp(second, UTC)
-    return f"{at.day} {at:%b}"
-
-
-def _x(second: int, start: int) -> float:
-    return round((second - start) / _UNIT, 1)

@@ -14,9 +14,11 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from azure.core.exceptions import ServiceRequestError
 from azure.data.tables.aio import TableServiceClient
 
 from infra.local.azurite import Account, run_azurite
@@ -39,8 +41,17 @@ from shared.page.pages import disk_html, status_html
 from shared.page.reading import Reads
 from tests.logic.page_samples import points_of
 
-DISKS, FEW, MANY, TIMES = 500, 40, 400, 5
+DISKS, FEW, MANY, TIMES, TRIES = 500, 40, 400, 5, 3
 SECOND = 1.0
+
+
+async def again(write: Callable[[], Awaitable[None]]) -> None:
+    """Write, again if the connection was closed: the client is busy for longer than Azurite keeps one."""
+    for _ in range(TRIES):
+        with contextlib.suppress(ServiceRequestError):
+            await write()
+            return
+    await write()
 
 
 class Measured(NamedTuple):
@@ -80,7 +91,7 @@ class Site:
         last = made[-1]
 
         async def put(disk: Disk) -> None:
-            await records.add_points(disk, made)
+            await again(partial(records.add_points, disk, made))
             record = DiskRecord(
                 disk=disk,
                 base_size=last.size,
@@ -90,7 +101,7 @@ class Site:
                 first_tick=made[0].started,
                 last_tick=last.started,
             )
-            await records.put(disk, record, None)
+            await again(partial(records.put, disk, record, None))
 
         async def same(_: Disk) -> Sequence[RecoveryPoint]:
             return made  # to read them anew for each disk takes minutes, and gives these

@@ -24,12 +24,14 @@ from shared.model.report import AppReport, DiskReport, Flag, State
 from shared.model.requests import RestoreRequest
 from shared.page import restore_ways
 from shared.page.accepted import prefers_json
+from shared.page.chart import chart
 from shared.page.disk_page import disk_page
 from shared.page.overview import overview
 from shared.page.pages import _common
 from shared.page.reading import PointsSeen, Seen
 from shared.page.rendering import headers, render
-from shared.page.timeline import chart, midnights, timeline
+from shared.page.scale import midnights
+from shared.page.timeline import timeline
 from tests.logic.page_samples import APP, DAY, GIB, HOUR, NOON, NOW, damaged, every_state, points_of, seen, told, url
 from tests.logic.records import MANAGED
 from tests.logic.retention_points import point_at, printed

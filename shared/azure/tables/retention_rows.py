@@ -146,7 +146,8 @@ def row_of(plan: PlanOnRecord) -> dict[str, Any]:
 def brief_plan(row: Mapping[str, Any]) -> PlanOnRecord | None:
     """Read a plan by its first properties alone; None if a newer release wrote it, or somebody has edited it."""
     is_cut = len(row.get("go", "")) >= _CHUNK
-    values = {name: value for name, value in row.items() if name in {*_SHORT, *_BRIEF}}
+    # What is selected and not there is null (REST: Query Entities).
+    values = {name: value for name, value in row.items() if name in {*_SHORT, *_BRIEF} and value is not None}
     try:
         return from_row(PlanOnRecord, {**values, "go": "{}"} if is_cut else values)
     except (UnknownSchemaError, ValidationError):
