@@ -18,6 +18,7 @@ from functions.rebuild_catalogue import rebuild_catalogue_blueprint
 from functions.report_tick import report_tick_blueprint
 from functions.restore_disk import restore_disk_blueprint
 from functions.retain_points import retain_points_blueprint
+from functions.show_status import show_status_blueprint
 from functions.take_snapshots import take_snapshots_blueprint
 from functions.verify_disks import verify_disks_blueprint
 from functions.verify_point import verify_point_blueprint
@@ -25,6 +26,7 @@ from functions.watch_poison import watch_poison_blueprint
 from shared.azure.kept_connections import KeptConnections
 from shared.azure.services import Services, open_services
 from shared.events import Event, print_event
+from shared.page_settings import StatusPage
 from shared.settings import SettingsError, load_settings
 
 try:
@@ -64,3 +66,5 @@ if settings.verify_schedule:
     app.register_functions(verify_disks_blueprint(opens))
 if settings.drill_schedule:
     app.register_functions(drill_disks_blueprint(opens))
+if settings.status_page is not StatusPage.OFF:
+    app.register_functions(show_status_blueprint(opens, settings))

@@ -122,6 +122,20 @@ param storageApiVersion string = ''
 @description('URL called after each tick that backed up every disk. Empty: none.')
 param heartbeatUrl string = ''
 
+@allowed([
+  'entra'
+  'key'
+  'off'
+])
+@description('Who may look at the status page: off: nobody, and nothing answers HTTP; entra: the members of statusPageGroup, by App Service Authentication; key: whoever has a function key, for scrapers.')
+param statusPage string = 'off'
+
+@description('With statusPage entra: the client ID of the app registration by which people sign in.')
+param statusPageClientId string = ''
+
+@description('With statusPage entra: the object ID of the group whose members may look.')
+param statusPageGroup string = ''
+
 @description('Email address for alerts. Empty: alerts show in the portal only.')
 param alertEmail string = ''
 
@@ -413,6 +427,9 @@ module functionApp 'modules/function-app.bicep' = {
     coalesceGapKib: coalesceGapKib
     storageApiVersion: storageApiVersion
     resourceManagerUrl: environment().resourceManager
+    statusPage: statusPage
+    statusPageClientId: statusPageClientId
+    statusPageGroup: statusPageGroup
     heartbeatUrl: heartbeatUrl
   }
 }
@@ -422,6 +439,8 @@ output AZURE_FUNCTION_NAME string = functionApp.outputs.name
 output TIDEMARK_IDENTITY string = identity.outputs.principalId
 output TIDEMARK_HOST_STORAGE string = hostStorage.outputs.name
 output TIDEMARK_BACKUP_CONTAINER string = backupAccount.outputs.containerUrl
+// Empty: nothing answers HTTP.
+output TIDEMARK_STATUS_PAGE string = statusPage == 'off' ? '' : functionApp.outputs.statusPageUrl
 // What the parameters came to: azd gives the default where it can't read a value.
 output TIDEMARK_DEPLOYED object = {
   backupLocation: backupLocation
@@ -441,5 +460,6 @@ output TIDEMARK_DEPLOYED object = {
   retentionZone: retentionZone
   runStalledAfterSeconds: runStalledAfterSeconds
   softDeleteDays: softDeleteDays
+  statusPage: statusPage
   verifySchedule: verifySchedule
 }

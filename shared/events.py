@@ -78,6 +78,10 @@ class Event(StrEnum):
     DISK_DROPPED = "disk-dropped"
     REPORT_FAILED = "report-failed", WARNING
 
+    # The status page.
+    PAGE_REFUSED = "page-refused", WARNING
+    PAGE_FAILED = "page-failed", WARNING
+
     # What looks wrong, and stops nothing.
     RESYNC_AGAIN = "resync-again", WARNING
     RUN_UNUSUAL = "run-unusual", WARNING

@@ -27,6 +27,7 @@ from shared.model.owner import App
 from shared.model.retention_rules import Rules
 from shared.model.run import Mode
 from shared.model.validation_errors import plain, unknown_field
+from shared.page_settings import PageSettings
 from shared.retention_settings import RetentionSettings
 from shared.source_disks import EXCLUDES, SourceDisk, without_exclusions
 from shared.storage_access import (
@@ -59,7 +60,7 @@ class SettingsError(TidemarkError):
     remedy = Remedy.WAIT_FOR_OWNER
 
 
-class Settings(RetentionSettings):
+class Settings(PageSettings, RetentionSettings):
     """The app settings, read by their public names, case-insensitively."""
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=False, frozen=True, hide_input_in_errors=True)

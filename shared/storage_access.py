@@ -1,6 +1,7 @@
 """Settings for storage access: accounts reached by key, the app's own storage, the service version."""
 
 from typing import Self
+from urllib.parse import urlsplit
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.data.tables import TableServiceClient
@@ -57,6 +58,13 @@ class HostStorage(BaseModel):
         if self.connection_string:
             return str(TableServiceClient.from_connection_string(self.connection_string.get_secret_value()).url)
         return self.table_service_url or ""
+
+    @property
+    def account(self) -> str:
+        """The name of the account: the first label of the host, or, of an emulator, of the path."""
+        found = urlsplit(self.table_url)
+        label = (found.hostname or "").partition(".")[0]
+        return found.path.strip("/").partition("/")[0] or label
 
 
 def supported_version(text: str) -> str:

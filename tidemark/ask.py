@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.azure.tables.job_rows import INTENTS_PARTITION, UNREADABLE_PARTITION
+from shared.model import progress
 from shared.model.disk import Disk
 from shared.model.intent_row import INTENT, IntentRow
 from shared.model.intents import INTENTS
@@ -20,7 +21,7 @@ from shared.model.names import (
 )
 from shared.model.requests import LATEST, Asked, InspectionRequest, RequestError, RestoreRequest
 from shared.model.times import last_moment
-from tidemark import disks, jobs, progress
+from tidemark import disks, jobs
 from tidemark.jobs import answer_of, data_of
 from tidemark.outcome import Answer, Problem
 from tidemark.store import Store, known_disks

@@ -12,19 +12,19 @@ from shared.azure.blobs.reading import BlobReader
 from shared.changes.ranges import windows
 from shared.errors import TidemarkError
 from shared.limits import STORAGE_API_VERSION
+from shared.model import prices as money
 from shared.model.disk import page_blob
 from shared.model.point import RecoveryPoint
+from shared.model.prices import Money, Prices, cost, total
 from shared.model.record import DiskRecord
 from shared.model.sizes import Bytes
 from shared.model.version import BlobVersion
 from shared.pages.listing import LISTING_WINDOW, listed
-from tidemark import prices as money
 from tidemark import words
 from tidemark.accounts import open_for_reading, why_unread
 from tidemark.content.access import Reading
 from tidemark.content.changes import changes
 from tidemark.outcome import Problem
-from tidemark.prices import Money, Prices, cost, total
 
 LOOKED_FOR = timedelta(seconds=15)
 """How long is looked before the plan is shown without what is not known by then."""

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import typer
 
+from shared.model.prices import Prices, read_prices
 from tidemark.outcome import Exit, Problem
-from tidemark.prices import Prices, read_prices
 
 FILE_VARIABLE = "TIDEMARK_CONFIG"
 """Where the file is, if not in the folder that the platform has for such files."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from shared.model import prices as money
 from shared.model.point import RecoveryPoint
+from shared.model.prices import Money, Prices
 from shared.model.sizes import NO_BYTES, Bytes, SoftDeleted, days_kept
-from tidemark import prices as money
 from tidemark import screen, words
-from tidemark.prices import Money, Prices
 
 type Line = tuple[Sequence[str], Bytes, float | None]
 """Texts, bytes, and what a GiB of them costs for a month."""

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.model import progress
 from shared.model.disk import Disk
 from shared.model.intent_row import IntentRow
 from shared.model.job import Job, Stage
 from shared.model.point import RecoveryPoint
+from shared.model.progress import Progress
 from shared.model.record import DiskRecord
 from shared.model.restore import Restore
 from shared.model.run import OpenRun
-from tidemark import progress, screen, words
+from tidemark import screen, words
 from tidemark.outcome import Answer, Exit, Problem
-from tidemark.progress import Progress
 from tidemark.store import Store, known_disks
 from tidemark.waiting import wait_for
 

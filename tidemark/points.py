@@ -1,12 +1,12 @@
 """`points`: the recovery points of a disk, and why each stays or goes."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.model.point import PointState, RecoveryPoint
-from shared.model.retention_plan import PlanOnRecord
+from shared.model.point import PointState
+from shared.page.data import data_of_point
+from shared.page.disk_page import fates_of
 from tidemark import disks, screen, words
 from tidemark.outcome import Answer, Exit
 from tidemark.store import Store, known_disks
@@ -21,8 +21,8 @@ async def points(store: Store, text: str) -> Answer:
     report = await store.report()
     disk = disks.named(text, known_disks(report))
     found, plan = await store.points(disk), await store.plan(disk)
-    why = _whys(plan)
-    listed = [_data(point, why.get(point.time, ("", ""))) for point in reversed(found)]
+    why = fates_of(plan)
+    listed = [data_of_point(point, why.get(point.time, ("", ""))) for point in reversed(found)]
     is_damaged = any(point.state is PointState.DAMAGED for point in found)
     data = {
         "disk": disk.name,
@@ -31,39 +31,6 @@ async def points(store: Store, text: str) -> Answer:
         "plan": str(plan.state) if plan else "",
     }
     return Answer(data=data, shown=shown_of(data, report.at), code=Exit.ATTENTION if is_damaged else Exit.FINE)
-
-
-def _whys(plan: PlanOnRecord | None) -> Mapping[str, tuple[str, str]]:
-    """Return, for each point of a plan, whether it stays or goes, and why."""
-    groups = [("stays", plan.stay), ("goes", plan.go)] if plan else []
-    return {time: (fate, why) for fate, text in groups for why, times in _read(text).items() for time in times}
-
-
-def _read(text: str) -> Mapping[str, Sequence[str]]:
-    found: Mapping[str, Sequence[str]] = json.loads(text)
-    return found
-
-
-def _data(point: RecoveryPoint, fate: tuple[str, str]) -> dict[str, Any]:
-    return {
-        "time": point.time,
-        "kind": str(point.kind),
-        "reason": point.reason,
-        "size": point.size,
-        "bytes_written": point.bytes_written,
-        "bytes_added": point.added_bytes,
-        "state": str(point.state),
-        "damage": point.damage,
-        "verified": point.verified.isoformat() if point.verified else "",
-        "drilled": point.drilled.isoformat() if point.drilled else "",
-        "drill_result": point.drill_result,
-        "drill_seconds": point.drill_seconds,
-        "kept": point.kept,
-        "kept_until": point.kept_until.isoformat() if point.kept_until else "",
-        "kept_note": point.kept_note,
-        "retention": fate[0],
-        "retention_why": fate[1],
-    }
 
 
 def shown_of(data: Mapping[str, Any], now: datetime) -> Sequence[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from shared.model.disk import Disk, ManagedDisk, PageBlobDisk, page_blob
 from shared.model.job import JobKind, Stage
 from shared.model.point import RecoveryPoint
+from shared.model.prices import Prices
 from shared.model.report import DiskReport, Report
 from shared.model.restore import Restore
 from shared.model.restore_target import requested_point
@@ -17,7 +18,6 @@ from tidemark import at_stake, configuration, disks, screen, words
 from tidemark.ask import message_of, outcome_of, point_said, send
 from tidemark.at_stake import AtStake
 from tidemark.outcome import Answer, Problem
-from tidemark.prices import Prices
 from tidemark.restore_target import made_as, target_of
 from tidemark.store import Store, known_disks
 from tidemark.times import TimeError, read_expiry

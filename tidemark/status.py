@@ -7,22 +7,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from shared.model import progress
 from shared.model.disk import Disk
 from shared.model.intent_row import IntentRow
+from shared.model.progress import Progress
 from shared.model.report import NOT_SAFE, AppReport, DiskReport, OpenJob, Report
-from tidemark import disks, progress, screen, words
+from shared.page.data import Busy, data_of
+from tidemark import disks, screen, words
 from tidemark.outcome import Answer, Exit, Problem
-from tidemark.progress import Progress
 from tidemark.store import Store, known_disks
 from tidemark.times import TimeError, read_length
 
 WATCH_SECONDS = 5
-
-type Busy = Mapping[str, Progress]
-
-_DISK, _APP = TypeAdapter(DiskReport), TypeAdapter(AppReport)
 
 
 async def look(store: Store, text: str) -> Answer:
@@ -162,22 +158,3 @@ def _in_full(disk: DiskReport, now: datetime, found: Progress | None) -> list[tu
         ("busy with", f"{busy_with(disk.job, found)} ({disk.job.job})" if disk.job else ""),
         ("late after", words.length(disk.late_after_seconds)),
     ]
-
-
-def data_of(report: Report, busy: Busy, *, needs: bool) -> dict[str, Any]:
-    """Give the report as data."""
-    return {
-        "at": report.at.isoformat(),
-        "state": str(report.state),
-        "attention": needs,
-        "app": {**_APP.dump_python(report.app, mode="json"), "problems": list(report.problems)},
-        "disks": [
-            {
-                **_DISK.dump_python(disk, mode="json"),
-                "attention": disk.needs_attention,
-                "age_seconds": age.total_seconds() if (age := disk.age(report.at)) else None,
-                "progress": busy[disk.disk].data if disk.disk in busy else None,
-            }
-            for disk in report.disks
-        ],
-    }

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from shared.azure.tables.diffs import DiffRows
 from shared.azure.tables.index import Index, IndexRows
+from shared.azure.tables.job_rows import JobRows
 from shared.azure.tables.records import Records
 from shared.azure.tables.retention_rows import ALL_ROW, RETENTION_PARTITION, Plans
 from shared.azure.tables.rows import from_properties, from_row
@@ -25,7 +26,7 @@ from shared.errors import OtherDiskError, without_secrets
 from shared.limits import STORAGE_API_VERSION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
-from shared.model.inspection import Inspection
+from shared.model.inspection import INSPECTION_KINDS, Inspection
 from shared.model.intent_row import INTENT, IntentRow
 from shared.model.job import ENDS, JobKind
 from shared.model.names import BACKUPS_TABLE, request_id
@@ -36,6 +37,7 @@ from shared.model.restore import Restore
 from shared.model.retention_plan import PlanOnRecord
 from shared.model.schema import UnknownSchemaError
 from shared.model.sizes import PageDiff
+from shared.page.reading import Reads
 from tidemark.configuration import Storage
 from tidemark.outcome import Exit, Problem
 
@@ -65,9 +67,24 @@ class Store:
         self._table, self._queues = table, queues
         self._status = Status(StatusRows(table), inspects=False)
         self._index = IndexRows(table)
-        self._records = Records(table, Index(self._index), self._status)
+        self._index_of_app = Index(self._index)
+        self._records = Records(table, self._index_of_app, self._status)
         self._plans = Plans(table)
         self._diffs = DiffRows(table)
+
+    @contextlib.contextmanager
+    def page(self) -> Iterator[Reads]:
+        """Give what the app's page reads by; what keeps somebody from the storage is told as of every other read."""
+        with self._reading():
+            yield Reads(
+                status=self._status,
+                records=self._records,
+                restores=JobRows(self._table, self._index_of_app, self._status, Restore, [JobKind.RESTORE]),
+                inspections=JobRows(self._table, self._index_of_app, self._status, Inspection, INSPECTION_KINDS),
+                plans=self._plans,
+                now=lambda: datetime.now(UTC),
+                account=self.account,
+            )
 
     async def report(self) -> Report:
         """Read the report."""

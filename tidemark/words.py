@@ -1,17 +1,11 @@
-"""Times, lengths and amounts as they are shown. Pure functions."""
+"""Times as they are shown, by the clock of the machine; and the words that the app's page has too. Pure functions."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from urllib.parse import unquote
 
-from shared.model.disk_ids import PREFIX
-from shared.model.sizes import Bytes
-from shared.model.texts import human_size
+from shared.model.words import NONE, amount, length, many, short_names, some
 
-NONE = "-"
-"""Shown where there is nothing."""
+__all__ = ["NONE", "amount", "length", "local", "many", "short_names", "some", "zone_of"]
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _A_YEAR = timedelta(days=300)
 
 
@@ -27,59 +21,3 @@ def local(moment: datetime | str | None, now: datetime, *, seconds: bool = False
 def zone_of(now: datetime) -> str:
     """Name the zone of the machine's clock."""
     return now.astimezone().tzname() or f"{now.astimezone():%z}"
-
-
-def length(time: timedelta | float | None) -> str:
-    """Write a length of time: `8 s`, `12 min`, `2.5 h`, `3 d`."""
-    if time is None:
-        return NONE
-    seconds = max(0.0, time.total_seconds() if isinstance(time, timedelta) else time)
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s"
-    for unit, name, until in ((_MINUTE, "min", 2 * _HOUR), (_HOUR, "h", 2 * _DAY)):
-        if seconds < until:
-            return _number(seconds / unit, name)
-    return _number(seconds / _DAY, "d")
-
-
-def amount(size: float | None) -> str:
-    """Write a number of bytes."""
-    return NONE if size is None else human_size(round(size))
-
-
-def some(size: Bytes) -> str:
-    """Write a number of bytes, or as much as is known of it: `2 KiB`, `up to 2 KiB`, `1 MiB to 2 MiB`."""
-    if size.is_exact:
-        return amount(size.at_most)
-    return f"{f'{amount(size.at_least)} to' if size.at_least else 'up to'} {amount(size.at_most)}"
-
-
-def many(number: int, what: str) -> str:
-    """Write a number of things: `1 disk`, `2 disks`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _number(value: float, unit: str) -> str:
-    ten = 10
-    return f"{value:.0f} {unit}" if value >= ten else f"{value:.1f}".removesuffix(".0") + f" {unit}"
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Name each disk by as many of the last parts of its URL or ID as no other has."""
-    parts = {name: _parts(name) for name in names}
-    short: dict[str, str] = {}
-    for name, own in parts.items():
-        others = [other for another, other in parts.items() if another != name]
-        count = next(
-            (count for count in range(1, len(own)) if all(own[-count:] != other[-count:] for other in others)), len(own)
-        )
-        is_one = all(own != other for other in others)
-        short[name] = "/".join(own[-count:]) if is_one else f"{own[-1]}#{name.partition('#')[2]}"
-    return short
-
-
-def _parts(name: str) -> list[str]:
-    """Return the parts of a URL, or of a managed disk's ID, of which others under the same name differ after the #."""
-    if name.startswith(PREFIX):
-        return name.partition("#")[0].split("/")
-    return (unquote(name).partition("://")[2] or name).split("/")

@@ -42,6 +42,9 @@ AZURITE = HERE / "node_modules" / "azurite" / "package.json"
 # For the whole run only: a part of the tests does not reach the coverage required by pyproject.toml.
 MEASURED = ("--cov", "--cov-report=term")
 LINTERS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy", "."))
+# What Chromium, and those that are made of it, are called.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "microsoft-edge")
+INSTALL_BROWSER = ("sh", "-c", "apt-get update && apt-get install --yes --no-install-recommends chromium")
 VERSION = (3, 13)
 PROBE = """
 import sys, venv, ensurepip
@@ -335,7 +338,11 @@ def lint(_: Sequence[str]) -> int:
 
 def test(arguments: Sequence[str]) -> int:
     """Run the linters, then pytest; return the exit code of the first that fails."""
-    with contextlib.nullcontext() if arguments else compiling_tests():
+    with contextlib.ExitStack() as meanwhile:
+        if not arguments or any("browser" in argument for argument in arguments):
+            meanwhile.enter_context(installing_browser())
+        if not arguments:
+            meanwhile.enter_context(compiling_tests())
         code = lint(())
     if code != 0:
         return code
@@ -359,6 +366,38 @@ def compiling_tests() -> Iterator[None]:
         except BaseException:
             compiling.terminate()
             raise
+
+
+@contextlib.contextmanager
+def installing_browser() -> Iterator[None]:
+    """Have a browser installed meanwhile if there is none, where that is for us to do.
+
+    What is interrupted leaves apt's own state to be repaired, so its end is waited for. Where it fails, the tests say
+    so.
+    """
+    if find_browser() or not may_install_browser():
+        yield
+        return
+    say("installing chromium by apt for the tests in a browser (once)")
+    quiet = subprocess.DEVNULL
+    env = {**environment(), "DEBIAN_FRONTEND": "noninteractive"}
+    with subprocess.Popen(INSTALL_BROWSER, stdin=quiet, stdout=quiet, stderr=quiet, env=env) as installing:
+        yield
+    if installing.returncode != 0:
+        say(f"that failed (exit code {installing.returncode}); what to do: {INSTALL_BROWSER[-1]}")
+
+
+def find_browser() -> str | None:
+    """Return the path of the first browser on PATH that the tests can drive."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def may_install_browser() -> bool:
+    """Return whether this is root's Debian: elsewhere the package is another one, or the machine is somebody else's."""
+    with contextlib.suppress(OSError):
+        lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+        return "ID=debian" in lines and os.geteuid() == 0 and bool(shutil.which("apt-get"))
+    return False
 
 
 def parallel_options() -> Command:

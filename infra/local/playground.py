@@ -13,6 +13,7 @@ from infra.local.disks.vhd import MIB
 from infra.local.graceful_shutdown import in_thread, run_until_stopped
 from infra.local.host.process import HostProcess, run_host
 from infra.local.local_azure import BACKUPS, DISKS, HOST, ROOT, LocalAzure, run_local_azure
+from infra.local.status_page import GROUP, PAGE_SETTINGS, page_url
 from shared.model.names import BACKUPS_TABLE, RESTORE_REQUESTS_QUEUE
 from shared.model.requests import LATEST
 
@@ -24,6 +25,9 @@ _LOG_LINES = 30
 _READY = """
 The local Azure and the app are running. Every 12 hours, and whenever you start a backup, the app backs up
   {pattern}
+
+The status page, as a browser shows it
+  {page}
 
 Addresses
   blobs           {blobs}/ACCOUNT, where ACCOUNT is {disks}, {backups} or {host}
@@ -93,7 +97,8 @@ async def _play() -> int:
     async with run_local_azure() as azure:
         pattern = f"{azure.blob_url(DISKS)}/{_CONTAINER}/*.vhd"
         disk_url = await _upload_example(azure)
-        async with run_host(ROOT, azure.app_settings([pattern]), log=azure.folder / "host.log") as host:
+        settings, log = azure.app_settings([pattern], **PAGE_SETTINGS), azure.folder / "host.log"
+        async with run_host(ROOT, settings, log=log, signed_in=GROUP) as host:
             print(_ready(azure, host, pattern, disk_url), flush=True)
             await _watch(azure, host)
             print(
@@ -127,6 +132,7 @@ async def _watch(azure: LocalAzure, host: HostProcess) -> None:
 def _ready(azure: LocalAzure, host: HostProcess, pattern: str, disk_url: str) -> str:
     return _READY.format(
         pattern=pattern,
+        page=page_url(host),
         blobs=azure.gateway.url,
         queues=azure.azurite.queue_url,
         tables=azure.azurite.table_url,

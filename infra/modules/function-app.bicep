@@ -50,11 +50,39 @@ param coalesceGapKib int
 param storageApiVersion string
 param resourceManagerUrl string
 
+@description('Who may look at the status page: off, entra or key.')
+param statusPage string
+
+@description('Client ID of the app registration by which people sign in. Empty unless statusPage is entra.')
+param statusPageClientId string
+
+@description('Object ID of the group whose members may look. Empty unless statusPage is entra.')
+param statusPageGroup string
+
 @secure()
 param heartbeatUrl string
 
+var signsIn = statusPage == 'entra'
+var identityProviders = {
+  azureActiveDirectory: {
+    enabled: true
+    registration: {
+      clientId: statusPageClientId
+      // The setting names the identity by which the platform proves itself to the app registration: there is no secret.
+      clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+      openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+    }
+    validation: {
+      allowedAudiences: [statusPageClientId]
+      jwtClaimChecks: {
+        allowedGroups: [statusPageGroup]
+      }
+    }
+  }
+}
+
 // The settings that shared/settings.py reads, and those of the platform. On Flex Consumption the runtime is no setting.
-var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: storageApiVersion }, {
+var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: storageApiVersion }, signsIn ? { OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: clientId } : {}, {
   AzureWebJobsStorage__blobServiceUri: blobServiceUrl
   AzureWebJobsStorage__queueServiceUri: queueServiceUrl
   AzureWebJobsStorage__tableServiceUri: tableServiceUrl
@@ -78,6 +106,8 @@ var settings = union(empty(storageApiVersion) ? {} : { STORAGE_API_VERSION: stor
   // Of whichever cloud this is; the app takes the slash at the end off, as it is none of the tokens' audience.
   RESOURCE_MANAGER_URL: resourceManagerUrl
   HEARTBEAT_URL: heartbeatUrl
+  STATUS_PAGE: statusPage
+  STATUS_PAGE_GROUP: statusPageGroup
 })
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
@@ -96,10 +126,10 @@ resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
 }
 
 resource app 'Microsoft.Web/sites@2024-11-01' = {
-  // checkov:skip=CKV_AZURE_222: azd and the Core Tools publish to the public endpoint; no function answers HTTP there
-  // checkov:skip=CKV_AZURE_17: no function answers HTTP, so there is no client to show a certificate
+  // checkov:skip=CKV_AZURE_222: azd and the Core Tools publish to the public endpoint; HTTP is answered there only to whom statusPage says
+  // checkov:skip=CKV_AZURE_17: browsers and scrapers have no certificate; they sign in or send a key, and unless statusPage is set nothing answers HTTP
   // checkov:skip=CKV_AZURE_212: Flex Consumption starts instances for the timer and the queues by itself
-  // checkov:skip=CKV_AZURE_213: no function answers HTTP; that the timer runs is watched by an alert
+  // checkov:skip=CKV_AZURE_213: what counts is that the timer runs, and that is watched by an alert
   name: name
   location: location
   tags: tags
@@ -149,6 +179,39 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
+// With a key it is turned off, in case it was on; where nothing answers HTTP, nothing is said of it.
+resource authentication 'Microsoft.Web/sites/config@2024-11-01' = if (statusPage != 'off') {
+  // checkov:skip=CKV_AZURE_13: this is what it looks for; it knows the classic authsettings alone
+  // checkov:skip=CKV_AZURE_63: checkov takes this for the configuration named web; authsettingsV2 has no such property
+  // checkov:skip=CKV_AZURE_65: checkov takes this for the configuration named web; authsettingsV2 has no such property
+  // checkov:skip=CKV_AZURE_66: checkov takes this for the configuration named web; authsettingsV2 has no such property
+  // checkov:skip=CKV_AZURE_80: checkov takes this for the configuration named web; authsettingsV2 has no such property
+  // checkov:skip=CKV_AZURE_88: checkov takes this for the configuration named web; authsettingsV2 has no such property
+  // checkov:skip=CKV_AZURE_222: as for the app
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: {
+      enabled: signsIn
+    }
+    globalValidation: {
+      requireAuthentication: signsIn
+      unauthenticatedClientAction: signsIn ? 'RedirectToLoginPage' : 'AllowAnonymous'
+      redirectToProvider: signsIn ? 'azureactivedirectory' : null
+    }
+    httpSettings: {
+      requireHttps: true
+    }
+    identityProviders: signsIn ? identityProviders : {}
+    login: {
+      // Nobody's tokens are used, so none is kept.
+      tokenStore: {
+        enabled: false
+      }
+    }
+  }
+}
+
 // Publishing by user name and password is off: azd and the Core Tools sign in.
 resource ftp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = {
   parent: app
@@ -167,3 +230,4 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01'
 }
 
 output name string = app.name
+output statusPageUrl string = 'https://${app.properties.defaultHostName}/api/status'

@@ -110,9 +110,9 @@ async def telling(services: Services) -> AsyncIterator[Services]:
     try:
         yield services
     except Exception:
-        await services.status.tell_changed(services.records.read)
+        await services.status.tell_changed(services.records.read, services.records.points)
         raise
-    await services.status.tell_changed(services.records.read)
+    await services.status.tell_changed(services.records.read, services.records.points)
 
 
 @contextlib.asynccontextmanager
@@ -141,13 +141,13 @@ async def open_services(settings: Settings, kept: KeptConnections) -> AsyncItera
             backups=BackupContainer(connections, settings.container),
             records=Records(table, index, status),
             status=status,
-            restores=JobRows(table, index, Restore, [JobKind.RESTORE]),
-            inspections=JobRows(table, index, Inspection, INSPECTION_KINDS),
+            restores=JobRows(table, index, status, Restore, [JobKind.RESTORE]),
+            inspections=JobRows(table, index, status, Inspection, INSPECTION_KINDS),
             parts=Parts(tables.get_table_client(PARTS_TABLE)),
             tables=Tables(tables, (BACKUPS_TABLE, PARTS_TABLE)),
             plans=Plans(table),
             tombstones=Tombstones(table),
-            intents=JobRows(table, index, IntentRow, [INTENT]),
+            intents=JobRows(table, index, status, IntentRow, [INTENT]),
             diffs=DiffRows(table),
             queues=Queues(queues),
             heartbeat=Heartbeat(connections, None if settings.heartbeat_problem else settings.heartbeat_url),

@@ -467,7 +467,9 @@ def error_that_holds(record: DiskRecord) -> str:
     """Return the last error of a disk's backups, unless they have gone on since; empty if there is none."""
     run, error = record.run, record.last_error
     if run and is_failing_run(run):
-        return run.failed or error
+        # Of a message that was given up, the run says so, and the record says what it failed with.
+        is_cause = run.failed and error and error not in run.failed
+        return f"{run.failed}. Last error: {error}" if is_cause else run.failed or error
     at, done = record.last_error_at, record.last_success
     holds = at is not None and (done is None or at > done) and not (run and run.progressed > at)
     return error if holds else ""

@@ -71,6 +71,7 @@ async def check_points(services: Services, disk: Disk, sealed: SealedRun | None 
             log_event(Event.CHECK_POINTS_FAILED, disk=disk.name, reason=explain(error))
     # Even if another container could not be read: it may be gone, and asking at each tick takes the time of all disks.
     record = await services.records.update(disk, lambda found: replace(found, points_checked=now, orphans=orphans))
+    services.status.points_changed(disk)  # a worker that died may have left another history, and an old release none
     if record is None:
         await services.records.invalidate(disk)  # somebody has deleted its row
     elif record.with_damaged(sorted(damaged), _newest_but(points, damaged)) != record:

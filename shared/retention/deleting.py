@@ -88,6 +88,7 @@ async def carry_out(services: Services, disk: Disk, time: str, why: str, decided
         # Not emptied, so that soft delete can bring it back.
         await services.blobs.delete(version.blob, copy.etag)
     await services.tombstones.bury(disk, Tombstone.of(point, services.now()))
+    services.status.points_changed(disk)
     log_event(
         Event.POINT_DELETED, disk=disk.name, point=time, reason=point.deleting, size=point.size, sealed=point.sealed
     )

@@ -286,6 +286,7 @@ class Cloud:
         lease: float = 600,
         log_everything: bool = False,
         changed: Mapping[str, object] | None = None,
+        signed_in: str = "",
         **settings: str,
     ) -> AsyncIterator[App]:
         """Run the app for these disks.
@@ -295,12 +296,14 @@ class Cloud:
             lease: seconds that a message is invisible to others, unless it is renewed.
             log_everything: log all that any library says.
             changed: constants of the app to be changed in this host only: `{"backup.copy_batch.REQUESTS": 2}`.
+            signed_in: the group of whoever asks for the status page.
             settings: further app settings.
         """
         urls = [disk.url if isinstance(disk, Disk) else disk for disk in source_disks]
         retry_at_once = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:00"}
         chosen = self.azure.app_settings(urls) | retry_at_once | settings
         how: dict[str, Any] = {"message_lease": lease, "log": self.log, "log_everything": log_everything}
+        how["signed_in"] = signed_in
         folder = changed_app(self.folder, changed) if changed else ROOT
         # What a fork has imported before may have read which certificates to trust.
         start = execute if "SSL_CERT_FILE" in chosen else fork

@@ -10,13 +10,13 @@ import pytest
 from infra.local.local_azure import DISKS, LocalAzure
 from shared.limits import PAGE
 from shared.model.disk import PageBlobDisk
+from shared.model.prices import Prices
 from shared.model.record import DiskRecord
 from shared.model.sizes import Bytes
 from tests.cli.content.blobs import Blob
 from tests.logic.retention_points import point_at
 from tidemark import at_stake
 from tidemark.at_stake import AtStake, look, shown_of
-from tidemark.prices import Prices
 
 NOW = datetime(2026, 11, 30, 10, 20, 30, tzinfo=UTC)
 GIB = 1024**3

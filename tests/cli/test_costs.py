@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from shared.model.prices import Money, Prices, cost, read_prices, shown, total
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.retention_rules import Rules
 from shared.model.sizes import NO_BYTES, Bytes, SoftDeleted
@@ -25,7 +26,6 @@ from tidemark import screen
 from tidemark.costs import Rows, cost_of
 from tidemark.costs_shown import Choice, DiskCost, data_of, shown_of
 from tidemark.counting import Counting, DiffsRead, PointsRead
-from tidemark.prices import Money, Prices, cost, read_prices, shown, total
 
 WIDE = 80
 NOW = datetime(2026, 11, 30, 10, 20, 30, tzinfo=UTC)

@@ -40,6 +40,29 @@ async def test_disks_that_are_backed_up_are_safe(scene: Scene) -> None:
     assert "CET" in done.out or "CEST" in done.out
 
 
+async def test_the_page_is_written_to_a_file_beside_what_is_printed(scene: Scene, tmp_path: Path) -> None:
+    async def safe() -> bool:
+        return (await scene.types("status")).code == 0
+
+    await until(safe, "the end of the tick")
+    whole, one = tmp_path / "all.html", tmp_path / "one.html"
+    done = await scene.types("status", "--html", str(whole))
+    assert (done.code, done.err) == (0, "")
+    assert "os.vhd" in done.out
+    page = whole.read_text(encoding="utf-8")
+    assert '<h1 id="verdict">All 2 disks are safe</h1>' in page
+    assert page.count('class="timeline"') == 2
+    assert 'href="?' not in page
+    assert "http-equiv" not in page
+    assert (await scene.types("status", "OS.v", "--html", str(one))).code == 0
+    points = one.read_text(encoding="utf-8")
+    assert all(f'<time datetime="{point.time}">' in points for point in scene.points)
+    assert "az storage message put --account-name" in points
+    refused = await scene.types("status", "--html", str(tmp_path))
+    assert refused.code == 1
+    assert "can't be written" in refused.err
+
+
 async def test_one_disk_is_shown_in_full_by_a_part_of_its_name(scene: Scene) -> None:
     done = await scene.types("status", "OS.v")
     assert done.code == 0

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from shared.model.job import Stage
+from shared.model.progress import Progress
 from shared.model.report import AppReport, DiskReport, Flag, OpenJob, Report, State, report_at
+from shared.page.data import data_of
+from shared.page.metrics import metrics_of
 from tests.cli.schema import StatusJson
 from tidemark import screen, words
-from tidemark.monitors import line_of, metrics_of
+from tidemark.monitors import line_of
 from tidemark.points import shown_of as points_of
-from tidemark.progress import Progress
-from tidemark.status import data_of, shown_of
+from tidemark.status import shown_of
 
 NOW = datetime(2026, 11, 30, 10, 20, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -90,7 +92,7 @@ def test_check_names_the_disks_and_counts_those_that_it_leaves_out() -> None:
 
 
 def test_metrics_escape_what_a_label_may_not_hold() -> None:
-    lines = list(metrics_of(report(disk("a%22b"))))
+    lines = metrics_of(report(disk("a%22b"))).splitlines()
     assert any('blob="a\\"b.vhd"' in line for line in lines)
 
 

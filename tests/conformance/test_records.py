@@ -219,6 +219,14 @@ async def test_recovery_points_are_listed_oldest_first_each_disk_its_own(cloud: 
     assert await records.point_times(other) == [times(4)[3]]
 
 
+async def test_the_recovery_points_between_two_times_are_read_both_included(cloud: Cloud) -> None:
+    disk, records = cloud.named("between ü.vhd"), cloud.services.records
+    points = [await point_of(cloud, disk, time) for time in times(5)]
+    await records.add_points(disk, points)
+    assert await records.points_between(disk, points[1].time, points[3].time) == points[1:4]
+    assert await records.points_between(disk, points[2].time, points[2].time) == points[2:3]
+
+
 async def test_a_drill_does_not_undo_what_is_known_of_a_recovery_point_nor_a_deletion_its_damage(cloud: Cloud) -> None:
     disk, records = cloud.named("disk.vhd"), cloud.services.records
     point = await point_of(cloud, disk, times(1)[0])

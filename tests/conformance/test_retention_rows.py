@@ -34,6 +34,16 @@ async def test_a_plan_is_read_as_it_was_put_however_long_it_is(cloud: Cloud) -> 
     assert await plans.find(disk) == (short, etag)
 
 
+async def test_all_plans_are_listed_in_brief_and_a_long_one_does_not_say_which_points_go(cloud: Cloud) -> None:
+    disks, plans = (cloud.named("brief.vhd"), cloud.named("long.vhd")), cloud.services.plans
+    short, long = plan_of(disks[0], PlanState.WAITING), plan_of(disks[1], PlanState.REPORT, 3000)
+    for plan in (short, long):
+        await plans.put(plan, None)
+    found = {plan.disk: plan for plan in await plans.brief() if plan.disk in disks}
+    assert found[disks[0]] == replace(short, stay="{}")
+    assert found[disks[1]] == replace(long, stay="{}", go="{}")
+
+
 async def test_of_two_who_put_a_plan_at_once_one_is_told(cloud: Cloud) -> None:
     disk, plans = cloud.named("disk.vhd"), cloud.services.plans
     plan = plan_of(disk, PlanState.WAITING)

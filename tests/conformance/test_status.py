@@ -12,10 +12,11 @@ from shared.azure.tables.status import APP_ROW, Listed
 from shared.model.disk import Disk, PageBlobDisk, page_blob
 from shared.model.record import DiskRecord
 from shared.model.report import AppReport, DiskReport, State
+from shared.model.restore import Restore
 from shared.model.schema import with_schema
 from shared.model.tick import Due
 from tests.conformance.clouds import Cloud
-from tests.conformance.test_records import NOON, record_of
+from tests.conformance.test_records import NOON, point_of, record_of, times
 
 HALF_A_DAY = timedelta(hours=12)
 
@@ -84,6 +85,36 @@ async def test_what_says_nothing_else_of_a_disk_is_not_told(cloud: Cloud) -> Non
     await records.update(disk, lambda record: replace(record, points_checked=NOON, judged_point="x"))
     await tell_changed(cloud)
     assert await cloud.services.status._rows.find(disk.key) == row  # noqa: SLF001 - ETag and all
+
+
+async def test_the_history_of_a_disk_stays_when_its_report_is_told_anew(cloud: Cloud) -> None:
+    disk, records = cloud.named("drawn ü.vhd"), cloud.services.records
+    await records.put(disk, record_of(cloud, disk), None)
+    await records.add_points(disk, [await point_of(cloud, disk, time) for time in times(3)])
+    await tell_changed(cloud)
+    before = (await cloud.services.status.read_all()).histories[disk.name]
+    assert before.points == 3
+    assert await records.update(disk, lambda record: replace(record, retired=NOON))
+    await tell_changed(cloud)
+    found = await cloud.services.status.read_all()
+    assert found.histories[disk.name] == before
+    assert next(told for told in found.report.disks if told.disk == disk.name).state is State.RETIRED
+
+
+async def test_jobs_that_have_ended_are_told_and_stay_when_a_tick_tells_all_disks(cloud: Cloud) -> None:
+    disk = cloud.named("ended.vhd")
+    rows = cloud.services.restores
+    restore = replace(Restore.unreadable("r-ended", NOON), disk=disk)
+    assert await rows.add(restore)
+    [(_, etag)] = [await rows.find(disk, restore.row_key) or (restore, "")]
+    assert [job.restore for job in (await rows.under_way(100))[0] if job.disk == disk] == ["r-ended"]
+    await rows.put(restore.refuse("it can't be", NOON), etag)
+    await tell_changed(cloud)
+    await tell(cloud, disk)
+    [told_job] = [job for job in (await cloud.services.status.read_all()).ended if job.disk == disk.name]
+    assert (told_job.kind, told_job.job, told_job.state) == ("restore", "r-ended", "refused")
+    assert "it can't be" in told_job.said
+    assert [job for job in (await rows.under_way(100))[0] if job.disk == disk] == []
 
 
 async def test_a_tick_tells_all_disks_and_drops_those_that_are_not_on_record(cloud: Cloud) -> None:

@@ -61,7 +61,7 @@ MISTAKE_IN_OPTIONS: type[Exception] = typer.BadParameter.__mro__[1]
 # Which test runs all commands of the command line whose print is shown.
 OF_TIDEMARK = "tests/cli/test_shown.py"
 # Written by what Azure tells: azd keeps them in its environment.
-FROM_AZURE = {"TIDEMARK_DEPLOYED"}
+FROM_AZURE = {"TIDEMARK_STATUS_PAGE", "TIDEMARK_DEPLOYED"}
 
 
 def mistake(command: Command) -> str:

@@ -35,6 +35,16 @@ async def test_the_functions_of_the_app_and_of_its_registered_blueprints_are_fou
         "tick": "timerTrigger",
         "hold_tick": "timerTrigger",
         "tick_at_start": "timerTrigger",
+        "echo": "httpTrigger",
+        "keyed": "httpTrigger",
+        "for_admins": "httpTrigger",
+        "picture": "httpTrigger",
+        "plain": "httpTrigger",
+        "silent": "httpTrigger",
+        "broken": "httpTrigger",
+        "any_disk": "httpTrigger",
+        "one_disk": "httpTrigger",
+        "files": "httpTrigger",
     }
 
 

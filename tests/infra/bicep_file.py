@@ -26,7 +26,7 @@ FUNCTIONS = {
         "loadTextContent",
         "map",
     ),
-    *("replace", "resourceGroup", "string", "subscription", "subscriptionResourceId", "toLower", "union"),
+    *("replace", "resourceGroup", "string", "subscription", "subscriptionResourceId", "tenant", "toLower", "union"),
     "uniqueString",
 }
 _DECORATORS = {

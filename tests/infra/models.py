@@ -46,6 +46,7 @@ MODELS = {
     "Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01": "storage.models:StorageQueue",
     "Microsoft.Web/serverfarms@2024-11-01": "web.models:AppServicePlan",
     "Microsoft.Web/sites@2024-11-01": "web.models:Site",
+    "Microsoft.Web/sites/config@2024-11-01": "web.models:SiteAuthSettingsV2",
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01": (
         "web.models:CsmPublishingCredentialsPoliciesEntity"
     ),

@@ -11,6 +11,7 @@ LOOKED_AT = {
     "backup-account.bicep/container",
     "custom-role.bicep/definition",
     "function-app.bicep/app",
+    "function-app.bicep/authentication",
     "function-app.bicep/plan",
     "function-app.bicep/heartbeatUrl",
     "host-storage.bicep/account",

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from shared.limits import STORAGE_API_VERSION
+from shared.page_settings import StatusPage
 from shared.retention_settings import RetentionMode
 from shared.settings import Settings
 from tests.infra.bicep_file import read
@@ -15,9 +16,10 @@ PLATFORM = {
     "AzureWebJobsStorage__credential",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID",
 }
 # The platform's, which the app reads.
-GIVEN = {"WEBSITE_SITE_NAME"}
+GIVEN = {"WEBSITE_SITE_NAME", "WEBSITE_AUTH_ENABLED"}
 # Each holds a key, or stands in for what is deployed as URLs.
 NOT_DEPLOYED = {"STORAGE_CONNECTIONS", "AzureWebJobsStorage", "AzureWebJobsStorage__accountName"}
 
@@ -59,6 +61,7 @@ def test_defaults_are_the_code_s() -> None:
     assert parameters["storageApiVersion"]["default"] == ""
     assert parameters["retentionMode"]["default"] == Settings.model_fields["retention_mode"].default
     assert parameters["retentionZone"]["default"] == Settings.model_fields["retention_zone"].default.key
+    assert parameters["statusPage"]["default"] == Settings.model_fields["status_page"].default
     assert parameters["retention"]["default"] == "", "all recovery points are kept until somebody says which"
 
 
@@ -73,6 +76,13 @@ def test_the_modes_of_the_retention_are_the_app_s() -> None:
         found["type"]: found.get("argument") for found in parsed(MAIN)["parameters"]["retentionMode"]["decorators"]
     }
     assert decorators["allowed"] == sorted(RetentionMode)
+
+
+def test_those_who_may_look_at_the_page_are_the_app_s() -> None:
+    decorators = {
+        found["type"]: found.get("argument") for found in parsed(MAIN)["parameters"]["statusPage"]["decorators"]
+    }
+    assert decorators["allowed"] == sorted(StatusPage)
 
 
 def test_every_disk_is_verified_each_month_unless_somebody_says_otherwise() -> None:

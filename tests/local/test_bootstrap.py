@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.__main__ import may_install_browser
+
 if sys.platform == "win32":
     pytest.skip("the machines in these tests are made of shell scripts", allow_module_level=True)
 
 BOOTSTRAP = Path(__file__).parents[2] / "infra" / "local" / "__main__.py"
 BOUND_SECONDS = 180
+on_roots_debian = pytest.mark.skipif(not may_install_browser(), reason="root installs a browser, on Debian only")
 
 # A Python 3.13, before and in a venv. FAKE_LOG gets a line for every start of one but the probes.
 PYTHON = """#!/bin/sh
@@ -55,6 +58,9 @@ echo "npm $* NODE_USE_SYSTEM_CA=$NODE_USE_SYSTEM_CA PATH=$PATH" >> "$FAKE_LOG"
 PATH=/usr/bin:/bin
 if [ -n "$NPM_FAILS" ]; then echo "npm error code ENOTFOUND"; exit 1; fi
 mkdir -p node_modules/azurite && echo "{}" > node_modules/azurite/package.json
+"""
+APT = """#!/bin/sh
+echo "apt-get $*" >> "$FAKE_LOG"
 """
 FAILING_SHIM = "#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2\nexit 127\n"
 NO_ENSUREPIP = "#!/bin/sh\necho \"No module named 'ensurepip'\" >&2\nexit 1\n"
@@ -318,6 +324,30 @@ def test_a_run_of_all_tests_is_measured_and_compiles_them_while_it_lints(ready: 
     begun = [line.partition(" -m ")[2] for line in ready.log[-5:]]
     assert "pytest --collect-only --quiet" in begun[:-1]
     assert begun[-1] == f"pytest {AT_ONCE} --cov --cov-report=term"
+
+
+@on_roots_debian
+def test_a_browser_is_installed_while_it_lints_where_there_is_none(ready: Machine) -> None:
+    ready.script("first/apt-get", APT)
+    ready.script("first/sh", '#!/bin/sh\nexec /bin/sh "$@"\n')
+    _, printed = ready.run("test", "tests/browser")
+    assert printed.splitlines()[0] == "tidemark: installing chromium by apt for the tests in a browser (once)"
+    asked = [line for line in ready.log if line.startswith("apt-get")]
+    assert asked == ["apt-get update", "apt-get install --yes --no-install-recommends chromium"]
+    before = len(ready.log)
+    ready.script("first/chromium", "#!/bin/sh\n")
+    ready.run("test", "tests/browser")
+    assert not [line for line in ready.log[before:] if line.startswith("apt-get")], "once"
+
+
+@on_roots_debian
+def test_a_browser_that_can_not_be_installed_is_told_and_the_tests_go_on(ready: Machine) -> None:
+    ready.script("first/apt-get", "#!/bin/sh\nexit 100\n")
+    ready.script("first/sh", '#!/bin/sh\nexec /bin/sh "$@"\n')
+    code, printed = ready.run("test", "tests/browser")
+    assert "that failed (exit code 100); what to do: apt-get update && apt-get install" in printed
+    assert printed.splitlines()[-1] == f"tidemark: pytest {AT_ONCE} tests/browser"
+    assert code == 5
 
 
 @pytest.mark.parametrize("command", ["test", "lint"])

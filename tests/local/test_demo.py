@@ -9,6 +9,7 @@ import sys
 import uuid
 from pathlib import Path
 
+import aiohttp
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
@@ -222,6 +223,24 @@ async def test_a_disk_that_is_not_there_is_named(temporary: Path) -> None:
     assert code == 1
     assert "no such.vhd" in printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.nightly
+@needs_proc
+async def test_a_demo_that_is_kept_serves_the_page_until_ctrl_c_and_then_leaves_nothing(
+    tmp_path: Path, temporary: Path
+) -> None:
+    disk = own_disk(tmp_path / "disk.vhd")
+    async with running(DEMO, "--disk", str(disk), "--keep", temporary=temporary) as demo:
+        await demo.prints("The status page stays up until you press Ctrl-C:")
+        await demo.prints("/api/status")
+        page = demo.printed.split()[-1]
+        async with aiohttp.ClientSession() as session, session.get(page) as answer:
+            assert answer.status == 200
+        demo.process.send_signal(signal.SIGINT)
+        assert await demo.ends() == 130
+    assert demo.printed.endswith("Stopped; nothing is left running.\n")
+    assert not left_in(temporary)
 
 
 @pytest.mark.nightly

@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from infra.local import playground
@@ -51,6 +52,9 @@ async def test_a_disk_is_backed_up_and_restored_by_typing_what_it_says_and_ctrl_
         [curl], [export, tell], [read, put] = lines(up, "curl"), lines(up, "export"), lines(up, sys.executable)
         await shell(curl)
         record = await read_until("'RowKey': 'point-", export, read)
+        [page] = [line for line in lines(up, "http") if line.endswith("/api/status")]
+        async with aiohttp.ClientSession() as session, session.get(page) as answer:
+            assert answer.status == 200
         [status] = lines(up, "python3 infra/local tidemark")
         await shell(tell, status.replace("python3 infra/local tidemark", f"{sys.executable} -m tidemark"))
         [change] = lines(up, "python3 infra/local change")

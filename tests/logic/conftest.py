@@ -30,6 +30,9 @@ _OPTIONAL = {
     "RETENTION",
     "RETENTION_MODE",
     "RETENTION_ZONE",
+    "STATUS_PAGE",
+    "STATUS_PAGE_GROUP",
+    "WEBSITE_AUTH_ENABLED",
 }
 _NAMES = {name.upper() for name in SOUND} | _OPTIONAL
 

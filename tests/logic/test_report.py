@@ -130,6 +130,15 @@ def test_the_log_says_when_a_disk_will_be_late_whoever_is_dead_by_then(
     assert told(record).seen_at(NOON + DAY).log_fields["late_at"] == late_at
 
 
+def test_a_run_whose_message_was_given_up_says_what_that_failed_with() -> None:
+    record = replace(
+        RUNNING, run=replace(RUN, failed="its message was given up"), last_error="refused. What to do: ask"
+    )
+    assert told(record).reason == "its message was given up. Last error: refused. What to do: ask"
+    same = replace(RUNNING, run=replace(RUN, failed="refused"), last_error="refused")
+    assert told(same).reason.count("refused") == 1
+
+
 @pytest.mark.parametrize("state", ["failing", "unlisted", "missing", "restoring", "retired"])
 def test_what_is_wrong_with_a_disk_is_not_hidden_by_its_being_late(state: str) -> None:
     report = replace(told(SAFE), state=State(state))

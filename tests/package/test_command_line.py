@@ -75,3 +75,10 @@ def test_the_installed_command_line_runs_without_the_checkout(wheel: Path, tmp_p
 
 def test_the_command_line_is_not_deployed_with_the_app() -> None:
     assert not [name for name in files_of_func(ROOT) if name.startswith("tidemark")]
+
+
+def test_the_wheel_has_what_the_page_is_drawn_by(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if name.startswith("shared/page/templates/")}
+    assert names == {name for name in tracked() if name.startswith("shared/page/templates/")}
+    assert "shared/page/templates/page.css" in names

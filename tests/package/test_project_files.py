@@ -15,6 +15,7 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from infra.local.local_azure import ROOT
+from shared.version import VERSION
 from tests.infra.tree import parsed
 from tests.package.packing import files_by_git
 
@@ -64,7 +65,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("files")
     subprocess.run(("git", "init", "--quiet", folder), check=True)
     names = files_by_git(folder / ".git", ROOT, "--exclude-standard")
-    return {name for name in names if not name.endswith((".lock", "package-lock.json", ".svg"))}
+    return {name for name in names if not name.endswith((".lock", "package-lock.json", ".png", ".svg"))}
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make")
@@ -88,7 +89,7 @@ def test_the_linters_of_a_commit_are_those_of_ci_in_the_versions_of_the_lock() -
 def test_the_dev_container_has_the_python_of_azure_and_all_that_the_tests_need() -> None:
     container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
     assert container["image"].startswith(f"mcr.microsoft.com/devcontainers/python:{python_of_azure()}-")
-    assert "e2fsprogs" in container["onCreateCommand"].split()
+    assert {"chromium", "e2fsprogs"} <= set(container["onCreateCommand"].split())
     assert container["updateContentCommand"] == f"{ENTRY} setup"
     assert "setup" in commands()
 
@@ -140,6 +141,10 @@ def test_the_project_says_what_it_is_and_under_what_license(files: set[str]) -> 
     assert SpecifierSet(project["requires-python"]).contains(python_of_azure())
     assert f"Programming Language :: Python :: {python_of_azure()}" in project["classifiers"]
     assert project["readme"] in files
+
+
+def test_the_app_says_the_version_of_the_project_which_is_not_deployed() -> None:
+    assert pyproject()["project"]["version"] == VERSION
 
 
 def test_the_version_stands_in_one_place(files: set[str]) -> None:

@@ -3,6 +3,7 @@
 from shared.azure.tables.job_rows import JobRows, keys_of
 from shared.azure.tables.records import RecordConflictError
 from shared.azure.tables.rows import from_row, to_row
+from shared.azure.tables.status import Status
 from shared.model.disk import Disk
 from shared.model.index import job_key
 from shared.model.intent_row import INTENT, IntentRow
@@ -16,8 +17,9 @@ from tests.simulation.world import World
 class SimulatedIntents(JobRows[IntentRow]):
     """The rows of intents."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
+    def __init__(self, world: World, calls: Calls, status: Status) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._status = status
         self._kept, self._prefixes = IntentRow, [f"{INTENT}-"]
 
     async def _add(self, intent: IntentRow) -> bool:

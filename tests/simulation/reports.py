@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from shared.azure.tables.rows import from_row
-from shared.azure.tables.status import APP_ROW
+from shared.azure.tables.status import APP_ROW, ENDED_ROW, HISTORY
+from shared.model import history
+from shared.model.history import history_of
 from shared.model.record import DiskRecord
 from shared.model.schema import is_known
 from shared.settings import Settings
@@ -20,7 +22,7 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
 
     A disk that has come or gone since that tick is told at the next.
     """
-    told = {key: json.loads(row["report"]) for key, row in world.status.items() if key != APP_ROW}
+    told = {key: json.loads(row["report"]) for key, row in world.status.items() if key not in {APP_ROW, ENDED_ROW}}
     if strangers := told.keys() - world.records.keys():
         yield f"the report speaks of {strangers}, which are not on record"
     absent, before = absences(world, settings), world.ticks[tick].absent
@@ -39,6 +41,7 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
                 yield from _wrong_damage(world, record, told[key])
         elif bool(absence) == (record.disk in before):
             yield from _wrong_report(world, record, told[key], absence)
+            yield from _wrong_history(world, record, world.status[key])
 
 
 def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absence: str) -> Iterator[str]:
@@ -60,6 +63,15 @@ def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absenc
     yield from _wrong_damage(world, record, told)
     if told["state"] == "failing" and "What to do" not in told["reason"]:
         yield f"{record.disk} is said to fail without advice: {told['reason']}"
+
+
+def _wrong_history(world: World, record: DiskRecord, row: dict[str, Any]) -> Iterator[str]:
+    """Say where the history of a disk has no recovery point that is there, or one that is not."""
+    found = history.from_text(row.get(HISTORY)) or history.History()
+    points = history_of(world.points_of(record.disk), world.now)
+    told, true = ({mark.second for mark in one.marks if mark.second >= points.since} for one in (found, points))
+    if told != true:
+        yield f"the history of {record.disk} has {sorted(told - true)} too many, and lacks {sorted(true - told)}"
 
 
 def _wrong_damage(world: World, record: DiskRecord, told: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from shared.azure.tables.records import RecordConflictError
-from shared.azure.tables.retention_rows import ALL_ROW, RETENTION_PARTITION, Plans, Tombstones, plan_of, row_of
+from shared.azure.tables.retention_rows import (
+    ALL_ROW,
+    RETENTION_PARTITION,
+    Plans,
+    Tombstones,
+    brief_plan,
+    plan_of,
+    row_of,
+)
 from shared.azure.tables.rows import from_row, to_row
 from shared.model import retention
 from shared.model.addresses import BlobAddress
@@ -45,6 +53,10 @@ class SimulatedPlans(Plans):
     async def to_approve(self, named: str = "") -> list[PlanOnRecord]:
         rows = await self._calls.read(lambda: [plan_of(dict(row)) for row, _ in self._world.plans.values()])
         return [plan for plan in rows if plan.state is PlanState.WAITING or (named and plan.approved_by == named)]
+
+    async def brief(self) -> list[PlanOnRecord]:
+        rows = await self._calls.read(lambda: [dict(row) for row, _ in self._world.plans.values()])
+        return [plan for row in rows if (plan := brief_plan(row))]
 
     async def tell_all(self, values: Mapping[str, Any]) -> None:
         def effect() -> None:

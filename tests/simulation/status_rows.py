@@ -19,10 +19,11 @@ class SimulatedStatusRows(StatusRows):
 
     async def put(self, key: str, values: dict[str, Any], etag: str | None) -> bool:
         def effect() -> bool:
-            limits.require_row(STATUS_PARTITION, key, values)
+            merged = {**(self._world.status.get(key, {}) if etag else {}), **values}
+            limits.require_row(STATUS_PARTITION, key, merged)
             if not self._is_still(key, etag):
                 return False
-            self._world.status[key] = values
+            self._world.status[key] = merged
             return True
 
         return await self._calls.change(effect)

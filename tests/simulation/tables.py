@@ -96,6 +96,12 @@ class SimulatedRecords(Records):
     async def points(self, disk: Disk) -> list[RecoveryPoint]:
         return await self._calls.read(lambda: self._world.points_of(disk))
 
+    async def points_between(self, disk: Disk, first: str, last: str) -> list[RecoveryPoint]:
+        def look() -> list[RecoveryPoint]:
+            return [point for point in self._world.points_of(disk) if first <= point.time <= last]
+
+        return await self._calls.read(look)
+
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         def effect() -> None:
             limits.require_row(POISON_PARTITION, message_id, values)
@@ -192,8 +198,9 @@ class _TableOfPoints:
 class SimulatedRestores(JobRows[Restore]):
     """The rows of restores."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
+    def __init__(self, world: World, calls: Calls, status: Status) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._status = status
         self._kept, self._prefixes = Restore, [job_row(JobKind.RESTORE, "")]
 
     async def _add(self, restore: Restore) -> bool:
@@ -241,8 +248,9 @@ class SimulatedRestores(JobRows[Restore]):
 class SimulatedInspections(JobRows[Inspection]):
     """The rows of inspections."""
 
-    def __init__(self, world: World, calls: Calls) -> None:
+    def __init__(self, world: World, calls: Calls, status: Status) -> None:
         self._world, self._calls, self._index = world, calls, simulated_index(world, calls)
+        self._status = status
         self._kept, self._prefixes = Inspection, [job_row(kind, "") for kind in INSPECTION_KINDS]
 
     async def _add(self, inspection: Inspection) -> bool:

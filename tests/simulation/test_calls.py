@@ -37,7 +37,7 @@ FINISH = {
     "Reader.find": 2,
     "Reader.read": 6,
     "Records.get": 4,
-    "Records.points": 1,
+    "Records.points": 2,
     "Records.put": 2,
     "Records.seal": 1,
     "Restores.of": 1,

@@ -34,6 +34,9 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again every 5 seconds, until Ctrl-C or --timeout.")
     ] = False,
+    html: Annotated[
+        str, typer.Option("--html", metavar="FILE", help="Write the app's page to this file, too.", show_default=False)
+    ] = "",
     timeout: Timeout = A_DAY,
     as_json: AsJson = False,
 ) -> None:
@@ -43,9 +46,13 @@ def status(
     from tidemark.status import look
     from tidemark.status import watch as go_on_looking
 
-    if watch and as_json:
-        typer.echo("tidemark status: --watch prints no JSON. What to do: run it again and again with --json", err=True)
+    if watch and (as_json or html):
+        typer.echo("tidemark status: --watch prints no JSON, and no page. What to do: run it again and again", err=True)
         raise typer.Exit(int(Exit.USAGE))
+    if html:
+        from tidemark.page_file import write
+
+        raise typer.Exit(run("status", lambda store: write(store, disk, html), as_json=as_json))
     if watch:
         raise typer.Exit(run("status", lambda store: go_on_looking(store, disk, timeout), as_json=False))
     raise typer.Exit(run("status", lambda store: look(store, disk), as_json=as_json))

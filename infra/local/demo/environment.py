@@ -19,6 +19,7 @@ from infra.local.gateway.roles import BLOB_DATA_CONTRIBUTOR
 from infra.local.host.process import HostProcess, run_host
 from infra.local.identity_azure import OPERATOR_ROLES, READER_ROLES, run_identity_azure
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, LocalAzure, run_local_azure
+from infra.local.status_page import GROUP, PAGE_SETTINGS
 from shared.model.addresses import BlobAddress
 from shared.model.disk import PageBlobDisk
 from shared.model.names import BACKUPS_TABLE
@@ -105,7 +106,9 @@ async def run_environment(
             container = await services[DISKS].create_container(_CONTAINER)
             disk = BlobAddress.parse(container.get_blob_client(name).url)
             table = (await enter(azure.tables())).get_table_client(BACKUPS_TABLE)
-            host = await enter(run_host(ROOT, azure.app_settings([disk.url], **SETTINGS), log=log))
+            host = await enter(
+                run_host(ROOT, azure.app_settings([disk.url], **SETTINGS, **PAGE_SETTINGS), log=log, signed_in=GROUP)
+            )
             keys = ", keys off" if by_identity else ""
             step.result = f"blobs at {azure.gateway.url}{keys}, the functions host at {host.url}"
         disks = ProtectedDisks(azure, http, services, host, table)

@@ -15,7 +15,7 @@ from infra.local.demo.command_line import CommandLine, keys_of
 from infra.local.demo.disk_states import DiskState, changed_state, initial_state
 from infra.local.demo.environment import ProtectedDisks
 from infra.local.demo.proof_result import ProofResult, check_extracted, check_restored, compare
-from infra.local.demo.scenario import ByteProgress
+from infra.local.demo.scenario import ByteProgress, End
 from infra.local.demo.terminal import Terminal
 from infra.local.disks.page_blob import PageBlob
 from infra.local.disks.vhd import FOOTER_BYTES
@@ -23,6 +23,7 @@ from infra.local.graceful_shutdown import in_thread
 from infra.local.host.process import run_host
 from infra.local.local_azure import BACKUP_CONTAINER, BACKUPS, DISKS, ROOT, run_local_azure
 from infra.local.managed_disks import Disk, ManagedDisks, Snapshot
+from infra.local.status_page import GROUP, PAGE_SETTINGS
 from shared.model.addresses import BlobAddress
 from shared.model.disk import ManagedDisk
 from shared.model.disk_ids import DiskId
@@ -95,8 +96,8 @@ class ManagedEnvironment:
 
 
 async def run_managed_scenario(
-    terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None
-) -> list[ProofResult]:
+    terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None, *, end: End
+) -> None:
     """Back up a managed disk, change it, back it up again, restore its first recovery point, and back that up.
 
     Args:
@@ -105,6 +106,7 @@ async def run_managed_scenario(
         log: the functions host's.
         size: of the example disk, in bytes.
         own: the user's own disk, whose content is used instead of the example's.
+        end: told the recovery points, verified, while everything still runs.
 
     Raises:
         BackupError, CommandError, ValueError, OSError, RuntimeError: as of the demo with a page blob.
@@ -113,7 +115,7 @@ async def run_managed_scenario(
         first = await in_thread(lambda: initial_state(folder, size, own))
         step.result = f"{human_size(first.size)}, {first.about}"
     async with _environment(terminal, folder, log, first.size - FOOTER_BYTES) as environment:
-        return await _prove(environment, first)
+        await end(await _prove(environment, first), environment.disks.host)
 
 
 @contextlib.asynccontextmanager
@@ -130,8 +132,10 @@ async def _environment(terminal: Terminal, folder: Path, log: Path, size: int) -
             known = ManagedDisk(DiskId.parse(disk.id.text), disk.unique_id)
             table = (await enter(azure.tables())).get_table_client(BACKUPS_TABLE)
             # The second names the account for restores, and no disk.
-            settings = azure.app_settings([known.id.url, f"{container.url}/none/*.vhd"], **managed.settings)
-            host = await enter(run_host(ROOT, settings, log=log))
+            settings = azure.app_settings(
+                [known.id.url, f"{container.url}/none/*.vhd"], **managed.settings, **PAGE_SETTINGS
+            )
+            host = await enter(run_host(ROOT, settings, log=log, signed_in=GROUP))
             step.result = f"resource manager at {managed.url}, the functions host at {host.url}"
         yield ManagedEnvironment(
             disk,

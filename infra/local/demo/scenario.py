@@ -3,6 +3,7 @@
 The timer takes the backups, as it does in Azure; what a person asks for, and looks at, goes by the command line.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from infra.local.demo.proof_result import (
 from infra.local.demo.terminal import Step, Terminal
 from infra.local.disks.disk_changes import data_extents
 from infra.local.graceful_shutdown import in_thread
+from infra.local.host.process import HostProcess
 from shared.model.disk import PageBlobDisk
 from shared.model.texts import human_size
 
@@ -37,10 +39,14 @@ class ByteProgress:
         self.step.show_bytes(self.done[0], self.total)
 
 
+type End = Callable[[list[ProofResult], HostProcess], Awaitable[None]]
+"""What is done at the end of a scenario, with its recovery points, while everything still runs."""
+
+
 async def run_scenario(
-    terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None, *, by_identity: bool = False
-) -> list[ProofResult]:
-    """Back up a disk, restore its first recovery point, back up that disk; return the recovery points, verified.
+    terminal: Terminal, folder: Path, log: Path, size: int, own: Path | None, *, end: End, by_identity: bool = False
+) -> None:
+    """Back up a disk, restore its first recovery point, and back up that disk.
 
     Args:
         terminal: prints each step.
@@ -48,6 +54,7 @@ async def run_scenario(
         log: the functions host's.
         size: of the example disk, in bytes.
         own: the user's own disk, used instead of the example.
+        end: told the recovery points, verified, while everything still runs.
         by_identity: disable account keys; the app uses its managed identity only.
 
     Raises:
@@ -65,7 +72,7 @@ async def run_scenario(
         points += await _restore(environment, points[0])
         await environment.watch.until_planned(environment.original.address)
         await environment.command_line.types("points", environment.original.address.blob)
-        return points
+        await end(points, environment.disks.host)
 
 
 async def _three_backups(environment: DemoEnvironment, first: DiskState) -> list[ProofResult]:

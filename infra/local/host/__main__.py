@@ -19,12 +19,21 @@ from azure_functions_runtime import stop_threadpool_executor
 
 from infra.local.host import worker
 from infra.local.host.admin import Admin
-from infra.local.host.bindings import Function, QueueTrigger, read_function
+from infra.local.host.bindings import Function, HttpTrigger, QueueTrigger, TimerTrigger, read_function
+from infra.local.host.http import HttpTriggers
 from infra.local.host.invocations import Invocations
+from infra.local.host.keys import Keys
 from infra.local.host.logs import log_everything, log_to_stderr
 from infra.local.host.queues import QueueListener
 from infra.local.host.sends import Sends
-from infra.local.host.settings import QueueOptions, StartError, add_local_settings, read_queue_options
+from infra.local.host.settings import (
+    QueueOptions,
+    StartError,
+    add_local_settings,
+    read_http_options,
+    read_queue_options,
+)
+from infra.local.host.sign_in import take_sign_in
 from infra.local.host.storage import connect
 from infra.local.host.timer import TimerListener
 
@@ -62,6 +71,7 @@ async def _serve(options: Options, ready: TextIO) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    keys, sign_in = Keys.take(os.environ), take_sign_in(os.environ)
     queue_options = _enter_app(options)
     functions = [read_function(found, os.environ) for found in await worker.index(options.app)]
     if options.log_everything:
@@ -72,7 +82,10 @@ async def _serve(options: Options, ready: TextIO) -> int:
         listeners = await _make_listeners(
             functions, queue_options, invocations, sends=sends, options=options, stack=stack
         )
-        url = await _open_admin(Admin(listeners, functions, invocations, sends), options.port, stack)
+        http = HttpTriggers(
+            functions, invocations, prefix=read_http_options(options.app).route_prefix, keys=keys, sign_in=sign_in
+        )
+        url = await _open_admin(Admin(listeners, functions, invocations, sends, http), options.port, stack)
         for function in functions:
             _log.info("function name=%s trigger=%s", function.name, function.trigger)
         print(f"host ready {url}", file=ready)
@@ -124,8 +137,8 @@ async def _make_listeners(
         for connection in {f.trigger.connection for f in functions if isinstance(f.trigger, QueueTrigger)}
     }
 
-    def listener(function: Function) -> QueueListener | TimerListener:
-        if isinstance(trigger := function.trigger, QueueTrigger):
+    def listener(function: Function, trigger: QueueTrigger | TimerTrigger) -> QueueListener | TimerListener:
+        if isinstance(trigger, QueueTrigger):
             service = services[trigger.connection]
             lease = options.message_lease
             return QueueListener(
@@ -133,7 +146,11 @@ async def _make_listeners(
             )
         return TimerListener(function, trigger, invocations)
 
-    return {function.name: listener(function) for function in functions}
+    return {
+        function.name: listener(function, function.trigger)
+        for function in functions
+        if not isinstance(function.trigger, HttpTrigger)
+    }
 
 
 async def _open_admin(admin: Admin, port: int, stack: AsyncExitStack) -> str:
@@ -168,7 +185,9 @@ def _keep_stdout_for_ready_line() -> TextIO:
 def _read_options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m infra.local.host", description=__doc__)
     parser.add_argument("--app", required=True, type=Path, metavar="DIR", help="the folder of function_app.py")
-    parser.add_argument("--port", type=int, default=0, help="port of the admin API (0: any free one)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of HTTP triggers and of the admin API (0: any free one)"
+    )
     parser.add_argument(
         "--message-lease", type=int, default=600, metavar="SECONDS", help="how long a received message is invisible"
     )

@@ -11,6 +11,7 @@ from json import JSONDecodeError
 from aiohttp import web
 
 from infra.local.host.bindings import Function
+from infra.local.host.http import LONGEST_BODY, HttpTriggers
 from infra.local.host.invocations import Invocations
 from infra.local.host.queues import QueueListener
 from infra.local.host.sends import Sends
@@ -18,7 +19,7 @@ from infra.local.host.timer import TimerListener
 
 
 class Admin:
-    """Answers the admin API's requests. There are no keys: it listens on this machine only."""
+    """Answers the admin API's requests, without a key, as it listens on this machine only; others go to `http`."""
 
     def __init__(
         self,
@@ -26,15 +27,17 @@ class Admin:
         functions: list[Function],
         invocations: Invocations,
         sends: Sends,
+        http: HttpTriggers,
     ) -> None:
         self._listeners = listeners
         self._functions = functions
         self._invocations = invocations
         self._sends = sends
+        self._http = http
 
     def application(self) -> web.Application:
         """Return the application with its routes."""
-        application = web.Application()
+        application = web.Application(client_max_size=LONGEST_BODY)
         application.add_routes(
             [
                 web.get("/admin/functions", self._list),
@@ -43,6 +46,7 @@ class Admin:
                 web.post("/admin/queues/{name}", self._poll),
             ]
         )
+        self._http.add_to(application)
         return application
 
     async def _list(self, _request: web.Request) -> web.Response:
@@ -56,7 +60,7 @@ class Admin:
         name = request.match_info["name"]
         listener = self._listeners.get(name)
         if listener is None:
-            return web.Response(status=HTTPStatus.NOT_FOUND, text=f"No function {name}.")
+            return web.Response(status=HTTPStatus.NOT_FOUND, text=f"No function {name} with a timer or a queue.")
         try:
             body = await request.json()
         except JSONDecodeError:

@@ -2,15 +2,18 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from infra.local.host.keys import AuthLevel
 from infra.local.host.protos import RpcFunctionMetadata
+from infra.local.host.routes import Route
 from infra.local.host.schedule import Schedule, parse_schedule
 from infra.local.host.settings import StartError, expand
 
 DEFAULT_CONNECTION = "AzureWebJobsStorage"
+_RESPONSE = ("http", "$return")
 # Naming Queues and Metadata (REST): 3 to 63 lower-case letters, digits and single dashes, none at an end.
 _QUEUE_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -45,32 +48,66 @@ class TimerTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpTrigger:
+    """An HTTP trigger; without `methods` it answers all of them."""
+
+    type: ClassVar[str] = "httpTrigger"
+
+    parameter: str
+    route: Route
+    methods: frozenset[str]
+    level: AuthLevel
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.route}"
+
+
+type Trigger = HttpTrigger | QueueTrigger | TimerTrigger
+
+
+@dataclass(frozen=True, slots=True)
 class Function:
     """A function of the app; `id` is assigned by the worker library."""
 
     name: str
     id: str
-    trigger: QueueTrigger | TimerTrigger
+    trigger: Trigger
 
 
 def read_function(metadata: RpcFunctionMetadata, environment: Mapping[str, str]) -> Function:
     """Read a function that the worker library found, with `%SETTING%` replaced by app settings.
 
     Raises:
-        StartError: a binding that this host does not support, a missing setting, an invalid schedule or queue name.
+        StartError: a binding that this host does not support, a missing setting, an invalid schedule, queue name or
+            route.
     """
-    bindings: list[dict[str, Any]] = [json.loads(text) for text in metadata.raw_bindings]
-    if unsupported := [b["type"] for b in bindings if b["type"] not in {QueueTrigger.type, TimerTrigger.type}]:
+    declared: list[dict[str, Any]] = [json.loads(text) for text in metadata.raw_bindings]
+    # The response of an HTTP trigger is what its function returns.
+    bindings = [binding for binding in declared if (binding["type"], binding["name"]) != _RESPONSE]
+    if unsupported := [binding["type"] for binding in bindings if binding["type"] not in _READERS]:
         raise StartError(
             f"{metadata.name} has a binding of type {unsupported[0]}, which the local host does not support:"
-            f" it supports {QueueTrigger.type} and {TimerTrigger.type}."
+            f" it supports {', '.join(_READERS)}."
         )
     if len(bindings) != 1:
         raise StartError(f"{metadata.name} has {len(bindings)} triggers; one is expected.")
     if metadata.retry_options is not None:
         raise StartError(f"{metadata.name} has a retry policy, which the local host does not support.")
-    read = _read_queue if bindings[0]["type"] == QueueTrigger.type else _read_timer
+    read = _READERS[bindings[0]["type"]]
     return Function(metadata.name, metadata.function_id, read(metadata.name, bindings[0], environment))
+
+
+def _read_http(name: str, binding: Mapping[str, Any], environment: Mapping[str, str]) -> HttpTrigger:
+    route = expand(binding.get("route") or name, environment, f"route of {name}")
+    try:
+        return HttpTrigger(
+            binding["name"],
+            Route.parse(route),
+            frozenset(method.upper() for method in binding.get("methods", ())),
+            AuthLevel[binding.get("authLevel", "FUNCTION").upper()],
+        )
+    except ValueError as error:
+        raise StartError(f"route of {name} is {route!r}: {error}.") from None
 
 
 def _read_queue(name: str, binding: Mapping[str, Any], environment: Mapping[str, str]) -> QueueTrigger:
@@ -94,3 +131,10 @@ def _read_timer(name: str, binding: Mapping[str, Any], environment: Mapping[str,
         run_on_startup=bool(binding.get("runOnStartup")),
         monitored=binding.get("useMonitor") is not False,
     )
+
+
+_READERS: dict[str, Callable[[str, Mapping[str, Any], Mapping[str, str]], Trigger]] = {
+    HttpTrigger.type: _read_http,
+    QueueTrigger.type: _read_queue,
+    TimerTrigger.type: _read_timer,
+}

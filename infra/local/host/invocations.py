@@ -13,7 +13,7 @@ from azure_functions_runtime import invocation_id_cv
 
 from infra.local.host import worker
 from infra.local.host.bindings import Function
-from infra.local.host.protos import ParameterBinding, TypedData
+from infra.local.host.protos import InvocationResponse, ParameterBinding, TypedData
 
 _log = logging.getLogger("host")
 
@@ -48,6 +48,13 @@ class Invocations:
 
     async def run(self, function: Function, data: TypedData, metadata: Mapping[str, TypedData], *, reason: str) -> bool:
         """Invoke a function with its trigger's data and wait for it to end; return whether it succeeded."""
+        response = await self.answer(function, data, metadata, reason=reason)
+        return response.result.exception is None
+
+    async def answer(
+        self, function: Function, data: TypedData, metadata: Mapping[str, TypedData], *, reason: str
+    ) -> InvocationResponse:
+        """Invoke a function like `run`; return what it returned, or what it failed with."""
         invocation = str(uuid.uuid4())
         tally = self.tallies[function.name]
         started = time.monotonic()
@@ -56,19 +63,19 @@ class Invocations:
         token = invocation_id_cv.set(invocation)
         try:
             argument = ParameterBinding(function.trigger.parameter, data)
-            failure = await worker.invoke(function.id, invocation, argument, metadata)
+            response = await worker.invoke(function.id, invocation, argument, metadata)
         finally:
             invocation_id_cv.reset(token)
             tally.running -= 1
         end = f"function={function.name} invocation={invocation} duration={time.monotonic() - started:.3f}s"
-        if failure is None:
+        if (failure := response.result.exception) is None:
             tally.succeeded += 1
             _log.info("invocation-end %s outcome=succeeded", end)
         else:
             tally.failed += 1
             _log.error("invocation-end %s outcome=failed exception=%s", end, json.dumps(failure.message))
             _log.error("invocation-stack invocation=%s\n%s", invocation, failure.stack_trace)
-        return failure is None
+        return response
 
     async def drain(self, seconds: float) -> None:
         """Wait at most so long for the work in flight to end."""

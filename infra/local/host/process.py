@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, Protocol
 import aiohttp
 
 from infra.local.azurite import die_with_parent
+from infra.local.host.keys import FUNCTION_KEY, MASTER_KEY, Keys, new_key
+from infra.local.host.sign_in import SIGNED_IN
 
 START_TIMEOUT_SECONDS = 60.0
 # More than the 10 seconds that the host gives running invocations to finish.
@@ -48,13 +50,17 @@ class HostProcess:
     """A running host.
 
     Attributes:
-        url: the URL of its admin API.
+        url: the URL of its HTTP triggers and of its admin API, without a path.
+        keys: the keys that its HTTP triggers accept, in the header `x-functions-key`.
         pid: its process id.
         log_path: the file it logs to; None if it logs to this process's stderr.
     """
 
-    def __init__(self, process: Child, url: str, session: aiohttp.ClientSession, log_path: Path | None) -> None:
+    def __init__(
+        self, process: Child, url: str, keys: Keys, session: aiohttp.ClientSession, log_path: Path | None
+    ) -> None:
         self.url = url
+        self.keys = keys
         self.pid = process.pid
         self.log_path = log_path
         self._process = process
@@ -124,6 +130,7 @@ async def run_host(
     max_polling_interval: float = 1.0,
     log: Path | None = None,
     log_everything: bool = False,
+    signed_in: str = "",
     start: Start = execute,
 ) -> AsyncIterator[HostProcess]:
     """Run the app in a host, and stop it when the block ends.
@@ -137,6 +144,8 @@ async def run_host(
         max_polling_interval: in seconds, instead of host.json's.
         log: the file to append stderr to; this process's stderr if None.
         log_everything: whether to log everything from all libraries, at every level.
+        signed_in: the group (an object ID) of a user whom App Service Authentication, which is then on, has signed in
+            with each request.
         start: starts the host's process.
 
     Raises:
@@ -146,11 +155,14 @@ async def run_host(
     basics = {name: os.environ[name] for name in _BASICS if name in os.environ}
     if log_everything:
         arguments.append("--log-everything")
-    process, stdout = await start(arguments, {**basics, **settings}, log)
+    keys = Keys(new_key(), new_key())
+    # In the environment, which other users can't read; the host takes them out before it runs the app.
+    own = {FUNCTION_KEY: keys.function, MASTER_KEY: keys.master, SIGNED_IN: signed_in}
+    process, stdout = await start(arguments, {**basics, **settings, **own}, log)
     try:
         url = await _ready_url(stdout, log)
         async with aiohttp.ClientSession() as session:
-            yield HostProcess(process, url, session, log)
+            yield HostProcess(process, url, keys, session, log)
     finally:
         await _stop(process)
 

@@ -1,9 +1,14 @@
 """The messages between a Functions host and its Python worker, as plain classes.
 
 The worker library takes the message classes from the host; in Azure they are protobuf's. These are the ones it uses for
-queue and timer triggers, with the names and numbers of `FunctionRpc.proto` (azure-functions-language-worker-protobuf).
+HTTP, queue and timer triggers, with the names and numbers of `FunctionRpc.proto`
+(azure-functions-language-worker-protobuf). A response that sets cookies needs more of them.
 """
 
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,10 +19,27 @@ class TypedData:
 
     string: str | None = None
     json: str | None = None
+    bytes: builtins.bytes | None = None
+    http: RpcHttp | None = None
 
     def WhichOneof(self, _group: str) -> str | None:  # noqa: N802 - protobuf's name
         """Name the kind that is set, as a protobuf message does."""
-        return next((kind for kind in ("string", "json") if getattr(self, kind) is not None), None)
+        return next((kind for kind in ("string", "json", "bytes", "http") if getattr(self, kind) is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcHttp:
+    """An HTTP request or response; `params` are of the route, and `status_code` is text, as in protobuf's message."""
+
+    method: str = ""
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: TypedData | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    status_code: str = ""
+    cookies: list[Any] | None = None
+    enable_content_negotiation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,17 @@ class QueueOptions(BaseModel):
         return self.batch_size // 2 if self.new_batch_threshold is None else self.new_batch_threshold
 
 
+class HttpOptions(BaseModel):
+    """The section `extensions.http` of host.json; `route_prefix` is the part of the path before each route."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, frozen=True, extra="forbid")
+
+    route_prefix: str = "api"
+
+
 class _Extensions(BaseModel):
     queues: QueueOptions = QueueOptions()
+    http: HttpOptions = HttpOptions()
 
 
 class _HostFile(BaseModel):
@@ -98,6 +107,15 @@ def read_queue_options(app: Path, environment: Mapping[str, str]) -> QueueOption
         wrong = "; ".join(f"{_QUEUES_OVERRIDE}{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
         raise StartError(f"The app settings: {wrong}") from None
     return options.model_copy(update=overrides.model_dump(exclude_unset=True))
+
+
+def read_http_options(app: Path) -> HttpOptions:
+    """Read the app's host.json.
+
+    Raises:
+        StartError: it is missing or not JSON, or a value has the wrong type.
+    """
+    return _read(app / "host.json", _HostFile).extensions.http
 
 
 def add_local_settings(app: Path, environment: MutableMapping[str, str]) -> None:

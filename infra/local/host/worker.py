@@ -45,8 +45,8 @@ async def invoke(
     invocation_id: str,
     argument: protos.ParameterBinding,
     trigger_metadata: Mapping[str, protos.TypedData],
-) -> protos.RpcException | None:
-    """Run a function to its end; return what it failed with, or None if it succeeded."""
+) -> protos.InvocationResponse:
+    """Run a function to its end; return what it returned, or what it failed with."""
     request = _request(
         "invocation_request",
         invocation_id=invocation_id,
@@ -60,8 +60,9 @@ async def invoke(
         response: protos.InvocationResponse = await runtime.invocation_request(request)
     except asyncio.CancelledError as error:
         # The library raises this if the function's own code was cancelled; nothing here cancels an invocation.
-        return protos.RpcException(f"CancelledError: {error}", traceback.format_exc())
-    return response.result.exception
+        failure = protos.RpcException(f"CancelledError: {error}", traceback.format_exc())
+        return protos.InvocationResponse(invocation_id, protos.StatusResult(protos.StatusResult.Failure, failure))
+    return response
 
 
 def _request(kind: str, **fields: object) -> SimpleNamespace:

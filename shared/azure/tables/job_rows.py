@@ -7,9 +7,11 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables.aio import TableClient
 from pydantic import ValidationError
 
+from shared.azure.tables.at_once import each
 from shared.azure.tables.index import Index
 from shared.azure.tables.records import TRIES, RecordConflictError
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
+from shared.azure.tables.status import Status
 from shared.azure.tables.unless_changed import has_changed, put_unless_changed
 from shared.model.disk import Disk
 from shared.model.inspection import Inspection
@@ -30,9 +32,11 @@ type KeptJob = Restore | Inspection | IntentRow
 class JobRows[Kept: (Restore, Inspection, IntentRow)]:
     """Access to the rows of jobs and intents, each in the partition of the disk that it is about."""
 
-    def __init__(self, table: TableClient, index: Index, kept: type[Kept], kinds: Sequence[str]) -> None:
-        """Say what the rows hold, the beginnings of their keys, and which index has the open ones."""
-        self._table, self._index = table, index
+    def __init__(
+        self, table: TableClient, index: Index, status: Status, kept: type[Kept], kinds: Sequence[str]
+    ) -> None:
+        """Say what the rows hold, the beginnings of their keys, which index has the open ones, and who tells ends."""
+        self._table, self._index, self._status = table, index, status
         self._kept: type[Kept] = kept
         self._prefixes = [f"{kind}-" for kind in kinds]
 
@@ -40,7 +44,14 @@ class JobRows[Kept: (Restore, Inspection, IntentRow)]:
         """Write a new row; tell whether there was none yet."""
         if not kept.has_ended:
             await self._index.job_opens(*keys_of(kept))
-        return await self._add(kept)
+        is_new = await self._add(kept)
+        if is_new and kept.has_ended:
+            self._tell_end(kept)
+        return is_new
+
+    def _tell_end(self, kept: Kept) -> None:
+        if isinstance(kept, Restore | Inspection):
+            self._status.job_ended(kept)
 
     async def _add(self, kept: Kept) -> bool:
         try:
@@ -65,6 +76,19 @@ class JobRows[Kept: (Restore, Inspection, IntentRow)]:
         if disk is None:
             return await self._index.open_jobs(self._prefixes, self._read)
         return await self._open(disk)
+
+    async def under_way(self, most: int) -> tuple[list[Kept], int]:
+        """Read jobs that have not ended, of all disks, and write nothing.
+
+        Args:
+            most: how many are read.
+
+        Returns:
+            The jobs, and how many more there are at most.
+        """
+        rows = await self._index.listed_jobs(self._prefixes)
+        found = await each(rows[:most], lambda row: self._read(*row))
+        return [job for job in found if not job.has_ended], len(rows[most:])
 
     async def _read(self, partition: str, row_key: str) -> Kept | None:
         found = await self._find(partition, row_key)
@@ -95,6 +119,7 @@ class JobRows[Kept: (Restore, Inspection, IntentRow)]:
         await self._put(kept, etag)
         if kept.has_ended:
             await self._index.job_ended(*keys_of(kept))
+            self._tell_end(kept)
 
     async def _put(self, kept: Kept, etag: str) -> None:
         try:

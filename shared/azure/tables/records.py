@@ -20,6 +20,7 @@ from shared.errors import OtherDiskError, Remedy, TidemarkError
 from shared.limits import TRANSACTION
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
+from shared.model.history import mark_of
 from shared.model.index import Summary, must_unsettle
 from shared.model.point import POINT_ROW_PREFIX, PointState, RecoveryPoint
 from shared.model.record import DISK_ROW, DiskRecord
@@ -95,6 +96,18 @@ class Records:
             select=["RowKey"],
         )
         return [row["RowKey"].removeprefix(POINT_ROW_PREFIX) async for row in rows]
+
+    async def points_between(self, disk: Disk, first: str, last: str) -> list[RecoveryPoint]:
+        """Read the recovery points of a disk from one time to another, both included, oldest first."""
+        rows = self._table.query_entities(
+            "PartitionKey eq @disk and RowKey ge @first and RowKey le @last",
+            parameters={
+                "disk": disk.key,
+                "first": f"{POINT_ROW_PREFIX}{first}",
+                "last": f"{POINT_ROW_PREFIX}{last}",
+            },
+        )
+        return [point async for row in rows if (point := _readable(row))]
 
     async def point(self, disk: Disk, time: str) -> RecoveryPoint | None:
         """Read a recovery point; None if there is none of this time."""
@@ -203,6 +216,7 @@ class Records:
                 for entity in entities:
                     with contextlib.suppress(ResourceExistsError):
                         await self._table.create_entity(entity)
+        self._status.points_changed(disk)
 
     async def update_point(
         self, disk: Disk, time: str, change: Callable[[RecoveryPoint], RecoveryPoint]
@@ -224,6 +238,8 @@ class Records:
                 return point
             with contextlib.suppress(RecordConflictError):
                 await self.put_point(disk, changed, etag)
+                if mark_of(changed) != mark_of(point):
+                    self._status.points_changed(disk)
                 return changed
         raise RecordConflictError(f"the recovery point {time} of {disk.name}")
 
@@ -260,11 +276,7 @@ class Records:
             "PartitionKey eq @disk and RowKey ge @first and RowKey lt @last",
             parameters={"disk": disk.key, "first": POINT_ROW_PREFIX, "last": f"{POINT_ROW_PREFIX}~"},
         )
-        points: list[RecoveryPoint] = []
-        async for row in rows:
-            with contextlib.suppress(ValidationError):  # an invalid row must not hide the others
-                points.append(from_row(RecoveryPoint, from_properties(row)))
-        return points
+        return [point async for row in rows if (point := _readable(row))]
 
     async def keep_poison(self, message_id: str, values: dict[str, str]) -> None:
         """Keep a poison message that belongs to no disk."""
@@ -279,6 +291,7 @@ class Records:
         """
         await self._index.write(disk, record, partial(self._seal, disk, record, etag, point))
         self._status.changed(disk, None, record)
+        self._status.points_changed(disk)
 
     async def _seal(self, disk: Disk, record: DiskRecord, etag: str, point: RecoveryPoint) -> None:
         match = {"etag": etag, "match_condition": MatchConditions.IfNotModified, "mode": UpdateMode.REPLACE}
@@ -297,6 +310,13 @@ class Records:
             if has_changed(error):
                 raise RecordConflictError(disk.name) from error
             raise
+
+
+def _readable(row: dict[str, Any]) -> RecoveryPoint | None:
+    """Read the row of a recovery point; an invalid one must not hide the others."""
+    with contextlib.suppress(ValidationError):
+        return from_row(RecoveryPoint, from_properties(row))
+    return None
 
 
 def own_record(disk: Disk, record: DiskRecord) -> DiskRecord:

@@ -1,11 +1,14 @@
 """The report on record: a row for the app and a row for each disk, in a partition of the table `backups`.
 
+The row of a disk also has its history, written when its recovery points have changed. A row of its own has the jobs of
+all disks that have ended last.
+
 Each row is written from the disk's record: at the end of an invocation that has changed that, and by ticks for all
 disks. If a worker dies before, those who watch the tick put it right.
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,12 +22,17 @@ from pydantic import TypeAdapter, ValidationError
 from shared.azure.answers import explain
 from shared.azure.tables.at_once import each
 from shared.azure.tables.rows import from_properties, require_readable, to_properties
-from shared.azure.tables.unless_changed import delete_unless_changed, has_changed, is_gone, put_unless_changed
+from shared.azure.tables.unless_changed import delete_unless_changed, has_changed, is_gone, merge_unless_changed
 from shared.errors import TidemarkError
 from shared.events import Event, log_event
+from shared.model import ended, history
 from shared.model.disk import Disk
+from shared.model.ended import EndedJob, ended_job, with_ended
+from shared.model.history import History, history_of
 from shared.model.index import Summary
+from shared.model.job import Job
 from shared.model.names import RUN_SEPARATOR
+from shared.model.point import RecoveryPoint
 from shared.model.record import DiskRecord
 from shared.model.report import (
     AppReport,
@@ -46,8 +54,17 @@ STATUS_PARTITION = "status"
 APP_ROW = f"{RUN_SEPARATOR}app"
 """The row of the app; a disk's has the disk's key, which starts with an account name."""
 
+ENDED_ROW = f"{RUN_SEPARATOR}ended"
+"""The row of the jobs that have ended last."""
+
 _REPORT = "report"
 """The property that has all of a report, as JSON."""
+
+HISTORY = "history"
+"""The property that has a disk's history, as JSON."""
+
+_ENDED = "ended"
+"""The property that has the jobs that have ended last, as JSON."""
 
 _PROPERTY_BYTES = 64 * 1024
 """Of a text, in UTF-16 (REST: Understanding the Table service data model)."""
@@ -57,8 +74,13 @@ TRIES = 10
 
 _CONFLICTS = "other invocations kept changing its report"
 
+_NO_DISKS = frozenset({APP_ROW, ENDED_ROW})
+
 type ReadRecord = Callable[[Disk], Awaitable[DiskRecord | str | None]]
 """Reads the record of a disk, or says why it can't be read; None if there is nothing to say of the disk."""
+
+type ReadPoints = Callable[[Disk], Awaitable[Sequence[RecoveryPoint]]]
+"""Reads all recovery points of a disk, oldest first."""
 
 _TEXTS = (MAX_CHARACTERS, 2000, 1000, 400)
 """How long each text of a report is at most, tried in this order until all fit."""
@@ -95,10 +117,13 @@ class StatusRows:
             return None
 
     async def put(self, key: str, values: dict[str, Any], etag: str | None) -> bool:
-        """Write a row, provided that it has this ETag, or, without one, that there is none; tell whether it was so."""
+        """Write a row, provided that it has this ETag, or, without one, that there is none; tell whether it was so.
+
+        Of a row that is there, what is not given stays as it is.
+        """
         entity = {"PartitionKey": STATUS_PARTITION, "RowKey": key, **to_properties(values)}
         try:
-            await put_unless_changed(self._table, entity, etag)
+            await merge_unless_changed(self._table, entity, etag)
         except HttpResponseError as error:
             if has_changed(error):
                 return False
@@ -133,6 +158,20 @@ class Listed(NamedTuple):
     strays: Mapping[str, str]
 
 
+class Told(NamedTuple):
+    """All that is on record for who shows it.
+
+    Attributes:
+        report: the report.
+        histories: the history of each disk by its name; without those that are not on record yet.
+        ended: the jobs that have ended last, the newest first.
+    """
+
+    report: Report
+    histories: Mapping[str, History]
+    ended: Sequence[EndedJob]
+
+
 class Status:
     """The report on record. No backup needs it: what can't be written is logged, and the next tick tries again.
 
@@ -159,6 +198,8 @@ class Status:
         """
         self._rows, self._inspects, self._excludes, self._now = rows, inspects, excludes, now
         self._changed: set[Disk] = set()
+        self._points_changed: set[Disk] = set()
+        self._ended: list[EndedJob] = []
 
     def changed(self, disk: Disk, before: DiskRecord | None, after: DiskRecord | None) -> None:
         """Note that a disk's record was written: if that says something else now, `tell_changed` tells it.
@@ -175,20 +216,55 @@ class Status:
         if not (before and after and is_the_same(self._report(before, now), self._report(after, now))):
             self._changed.add(disk)
 
-    async def tell_changed(self, read: ReadRecord) -> None:
-        """Put the reports on record of the disks whose records were written since this was last called."""
-        disks, self._changed = sorted(self._changed), set()
-        await self.tell_some(disks, read, anew=True)
+    def points_changed(self, disk: Disk) -> None:
+        """Note that a disk's recovery points are others now, or more is known of one: `tell_changed` tells it."""
+        self._points_changed.add(disk)
 
-    async def tell_some(self, disks: Collection[Disk], read: ReadRecord, *, anew: bool = False) -> None:
-        """Put the reports of some disks on record, anew or only those that say something else."""
+    def job_ended(self, job: Job) -> None:
+        """Note that a job has ended: `tell_changed` tells it."""
+        self._ended.append(ended_job(job))
+
+    async def tell_changed(self, read: ReadRecord, points: ReadPoints) -> None:
+        """Put on record what was changed since this was last called.
+
+        That is the report of a disk whose record was written, its history if its recovery points were, and the jobs
+        that have ended.
+        """
+        changed, self._changed = self._changed, set()
+        others, self._points_changed = self._points_changed, set()
+        await self.tell_some(sorted(changed - others), read, anew=True)
+        await self.tell_some(sorted(others), read, points=points, anew=True)
+        more, self._ended = self._ended, []
+        with _logged(_ENDED):
+            await self._tell_ended(more)
+
+    async def _tell_ended(self, more: Sequence[EndedJob]) -> None:
+        for _ in range(TRIES if more else 0):
+            row = await self._rows.find(ENDED_ROW)
+            before = _ended_of(row)
+            after = with_ended(before, more)
+            values = with_schema({_ENDED: ended.to_text(after)})
+            if after == before or await self._rows.put(ENDED_ROW, values, row and row.etag):
+                return
+
+    async def tell_some(
+        self, disks: Collection[Disk], read: ReadRecord, *, points: ReadPoints | None = None, anew: bool = False
+    ) -> None:
+        """Put the reports of some disks on record, anew or only those that say something else.
+
+        Args:
+            disks: the disks.
+            read: reads the record of a disk.
+            points: reads its recovery points, if its history is to be written as well.
+            anew: whether to write a row even if it says nothing else.
+        """
 
         async def tell(disk: Disk) -> None:
             async def told(record: DiskRecord | str, row: StatusRow | None) -> DiskReport:
                 report = self._said(disk, record)
                 return report.with_what_ticks_know(_known(row) or await self._by_schedule(report))
 
-            await self._tell(disk, partial(self._rows.find, disk.key), read, told, anew=anew)
+            await self._tell(disk, partial(self._rows.find, disk.key), read, told, points=points, anew=anew)
 
         await each(disks, tell)
 
@@ -228,7 +304,7 @@ class Status:
             trials: how many disks of trial restores of each are still there.
             repeat: whether to log the state even of those of which nothing has changed.
         """
-        rows = {row.key: row for row in await self._rows.all() if row.key != APP_ROW}
+        rows = {row.key: row for row in await self._rows.all() if row.key not in _NO_DISKS}
         disks, strays = await listed()
 
         async def tell(disk: Disk) -> None:
@@ -273,9 +349,20 @@ class Status:
 
     async def read(self) -> Report:
         """Read the whole report, as it stands now; rows of a newer release are left out."""
+        return (await self.read_all()).report
+
+    async def read_all(self) -> Told:
+        """Read the whole report, and what stands beside it, as it stands now; rows of a newer release are left out."""
         rows = {row.key: row for row in await self._rows.all() if is_known(row.values)}
         app = _read(_APP, rows.pop(APP_ROW, None)) or AppReport()
-        return report_at(self._now(), app, [told for row in rows.values() if (told := _read(_DISK, row))])
+        last = _ended_of(rows.pop(ENDED_ROW, None))
+        disks, histories = list[DiskReport](), dict[str, History]()
+        for row in rows.values():
+            if told := _read(_DISK, row):
+                disks.append(told)
+                if known := history.from_text(row.values.get(HISTORY)):
+                    histories[told.disk] = known
+        return Told(report_at(self._now(), app, disks), histories, last)
 
     async def _tell(
         self,
@@ -284,6 +371,7 @@ class Status:
         read: ReadRecord,
         report: Callable[[DiskRecord | str, StatusRow | None], Awaitable[DiskReport]],
         *,
+        points: ReadPoints | None = None,
         repeat: bool = False,
         anew: bool = False,
     ) -> None:
@@ -294,6 +382,7 @@ class Status:
             find: reads its row.
             read: reads its record.
             report: says what there is to say.
+            points: reads its recovery points, if its history is to be written as well.
             repeat: whether to log its state even if nothing has changed.
             anew: whether to write the row even if nothing has.
         """
@@ -304,13 +393,28 @@ class Status:
                 if record is None:
                     done = row is None or await self._drop(row)
                 else:
-                    done = await self._put(disk.key, await report(record, row), row, repeat=repeat, anew=anew)
+                    said = await report(record, row)
+                    more = await self._history(disk, points) if points else {}
+                    done = await self._put(disk.key, said, row, more=more, repeat=repeat, anew=anew)
                 if done:
                     return
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
 
+    async def _history(self, disk: Disk, points: ReadPoints) -> dict[str, str]:
+        """Write the history of a disk; nothing if its recovery points can't be read, which is logged."""
+        with _logged(disk.name):
+            return {HISTORY: history.to_text(history_of(await points(disk), self._now()))}
+        return {}
+
     async def _put(
-        self, key: str, told: DiskReport, row: StatusRow | None, *, repeat: bool, anew: bool = False
+        self,
+        key: str,
+        told: DiskReport,
+        row: StatusRow | None,
+        *,
+        repeat: bool,
+        more: Mapping[str, str] | None = None,
+        anew: bool = False,
     ) -> bool:
         """Log what is said of a disk if that is new or to be repeated; write its report, anew or if it is not there.
 
@@ -328,7 +432,7 @@ class Status:
         try:
             if row is not None:
                 require_readable(row.values)
-            written = _disk_row(told, seen)
+            written = {**_disk_row(told, seen), **(more or {})}
             is_there = (
                 not anew and row is not None and all(row.values.get(name) == value for name, value in written.items())
             )
@@ -381,6 +485,18 @@ def _fitting(report: DiskReport) -> str:
     """Write all of a report into one property, whatever its texts quote: what JSON escapes takes up to six each."""
     sizes = (_DISK.dump_json(report.with_texts_of(most)).decode() for most in _TEXTS)
     return next((text for text in sizes if len(text.encode("utf-16-le")) <= _PROPERTY_BYTES), "")
+
+
+def _ended_of(row: StatusRow | None) -> tuple[EndedJob, ...]:
+    """Read the jobs that have ended last.
+
+    Raises:
+        UnknownSchemaError: a newer release wrote the row.
+    """
+    if row is None:
+        return ()
+    require_readable(row.values)
+    return ended.from_text(row.values.get(_ENDED))
 
 
 def _news(report: DiskReport) -> tuple[set[Flag], str]:

@@ -19,9 +19,23 @@ async def put_unless_changed(table: TableClient, entity: dict[str, Any], etag: s
     """
     if etag is None:
         return str((await table.create_entity(entity))["etag"])
-    written = await table.update_entity(  # a merge would leave what is None now as it was
-        entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-    )
+    # A merge would leave what is None now as it was.
+    return await _update(table, entity, etag, UpdateMode.REPLACE)
+
+
+async def merge_unless_changed(table: TableClient, entity: dict[str, Any], etag: str | None) -> str:
+    """Do the same, but leave those properties of the row as they are that are not given.
+
+    Raises:
+        HttpResponseError: the condition did not hold, or the table refused; callers differ in what they make of that.
+    """
+    if etag is None:
+        return await put_unless_changed(table, entity, etag)
+    return await _update(table, entity, etag, UpdateMode.MERGE)
+
+
+async def _update(table: TableClient, entity: dict[str, Any], etag: str, mode: UpdateMode) -> str:
+    written = await table.update_entity(entity, mode, etag=etag, match_condition=MatchConditions.IfNotModified)
     return str(written["etag"])
 
 

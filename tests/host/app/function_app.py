@@ -9,9 +9,11 @@ import azure.functions as func
 import forgotten  # type: ignore[import-not-found]  # noqa: F401 - imported, and its blueprint not registered
 from errands import blueprint  # type: ignore[import-not-found]  # found in the app's folder, by the host
 from evidence import leave, patience, released  # type: ignore[import-not-found]
+from pages import pages  # type: ignore[import-not-found]
 
 app = func.FunctionApp()
 app.register_functions(blueprint)
+app.register_functions(pages)
 
 
 @app.queue_trigger(arg_name="message", queue_name="%QUEUES%-notes", connection="AzureWebJobsStorage")

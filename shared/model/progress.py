@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.model import words
 from shared.model.inspection import Inspection
 from shared.model.job import Job, Stage
 from shared.model.restore import Restore
 from shared.model.run import OpenRun
-from tidemark import words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What bytes cost, by the prices that somebody has put into the configuration. Pure functions."""
+"""What bytes cost, by prices that somebody has said. Pure functions."""
 
 from dataclasses import dataclass, fields
 from typing import NamedTuple

@@ -1,0 +1,124 @@
+"""The history of a disk that stands beside its report, and the jobs that have ended last."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.model import ended, history
+from shared.model.ended import MOST_ENDED, ended_job, with_ended
+from shared.model.history import MOST_MARKS, WINDOW, History, Mark, history_of, mark_of
+from shared.model.job import Stage
+from shared.model.point import PointState, RecoveryPoint
+from shared.model.run import Kind
+from tests.logic.records import NOON, RESTORE
+from tests.logic.retention_points import NOW, point_at
+
+HOUR, MIB = timedelta(hours=1), 2**20
+PROPERTY = 32 * 1024
+"""Characters of a text in a table (REST: Understanding the Table service data model)."""
+
+
+def hourly(count: int) -> list[RecoveryPoint]:
+    """Make recovery points an hour apart, oldest first, the newest an hour ago."""
+    return [point_at(NOW - number * HOUR, added_bytes=MIB) for number in range(count, 0, -1)]
+
+
+def test_a_history_has_the_points_of_two_weeks_and_counts_those_before() -> None:
+    points = hourly(24 * 20)
+    found = history_of(points, NOW)
+    assert (found.points, found.added, found.unknown) == (24 * 20, 24 * 20 * MIB, 0)
+    assert found.oldest == int((NOW - 24 * 20 * HOUR).timestamp())
+    assert [mark.at for mark in found.marks] == [NOW - n * HOUR for n in range(24 * 14, 0, -1)]
+    assert found.since == int((NOW - WINDOW).timestamp())
+
+
+def test_a_history_of_very_many_points_says_from_when_on_it_leaves_none_out() -> None:
+    points = [point_at(NOW - number * timedelta(minutes=5)) for number in range(2000, 0, -1)]
+    found = history_of(points, NOW)
+    assert len(found.marks) == MOST_MARKS
+    assert found.since == found.marks[0].second
+    assert found.points == found.unknown == 2000
+
+
+@pytest.mark.parametrize(
+    ("known", "shows"),
+    [
+        ({}, ""),
+        ({"state": PointState.VERIFIED}, "is_verified"),
+        ({"state": PointState.DAMAGED}, "is_damaged"),
+        ({"state": PointState.DELETING}, "is_going"),
+        ({"kept": True}, "is_kept"),
+        ({"drilled": NOW, "drill_result": "done: identical"}, "is_drilled"),
+        ({"drilled": NOW, "drill_result": "failed: it differs"}, ""),
+    ],
+)
+def test_a_mark_shows_what_is_known_of_its_point(known: dict[str, object], shows: str) -> None:
+    mark = mark_of(point_at(NOW, **known))
+    flags = ("is_verified", "is_damaged", "is_going", "is_kept", "is_drilled", "is_unusual")
+    assert {flag for flag in flags if getattr(mark, flag)} == ({shows} if shows else set())
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_mark_keeps_the_kind_of_its_run(kind: Kind) -> None:
+    assert mark_of(point_at(NOW, kind=kind)).kind is kind
+
+
+def test_a_run_that_wrote_many_times_what_is_usual_is_marked() -> None:
+    points = hourly(12)
+    points[-1] = replace(points[-1], bytes_written=2**29)
+    assert [mark.is_unusual for mark in history_of(points, NOW).marks] == [False] * 11 + [True]
+
+
+numbers = st.integers(min_value=0, max_value=2**63)
+marks = st.builds(
+    Mark,
+    second=st.integers(min_value=0, max_value=4_000_000_000),
+    letters=st.sampled_from(["f", "ivdku", "tx", "rg"]),
+    written=numbers,
+    added=st.none() | numbers,
+)
+
+
+@given(st.builds(History, points=numbers, marks=st.lists(marks).map(tuple), usual=st.none() | st.floats(0, 1e18)))
+def test_a_history_is_read_as_it_was_written(told: History) -> None:
+    assert history.from_text(history.to_text(told)) == told
+
+
+def test_the_longest_history_fits_in_a_property() -> None:
+    mark = Mark(4_000_000_000, "ivxgdku", 2**63, 2**63)
+    whole = History(
+        points=2**63,
+        oldest=4_000_000_000,
+        added=2**63,
+        unknown=2**63,
+        usual=1.2345678901234567e18,
+        since=4_000_000_000,
+        marks=(mark,) * MOST_MARKS,
+    )
+    assert len(history.to_text(whole)) < PROPERTY
+
+
+@pytest.mark.parametrize("text", [None, "", "{", '{"marks": [[1]]}', '{"marks": [[-1, "f", 0, 0]]}', 7])
+def test_a_history_that_somebody_has_edited_is_none(text: object) -> None:
+    assert history.from_text(text) is None
+
+
+def test_the_last_ten_jobs_are_kept_the_newest_first() -> None:
+    jobs = [
+        ended_job(replace(RESTORE, restore=str(n), state=Stage.DONE, ended=NOON + n * HOUR, proof="x" * 4000))
+        for n in range(12)
+    ]
+    kept = with_ended(with_ended((), jobs[3:]), jobs[:4])
+    assert [job.job for job in kept] == [str(n) for n in range(11, 1, -1)]
+    assert len(kept) == MOST_ENDED
+    assert with_ended(kept, kept) == kept
+    assert ended.from_text(ended.to_text(kept)) == kept
+    assert len(ended.to_text(kept)) < PROPERTY
+
+
+@pytest.mark.parametrize("text", [None, "", "[7]"])
+def test_ended_jobs_that_somebody_has_edited_are_none(text: object) -> None:
+    assert ended.from_text(text) == ()
