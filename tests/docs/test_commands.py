@@ -17,13 +17,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-import typer
 import yaml
 from pydantic import ValidationError
-from typer.main import get_command
 
 from shared.model.intents import INTENTS
 from shared.model.requests import Asked, InspectionRequest, RequestError, RestoreRequest
@@ -31,9 +28,9 @@ from tests.docs.azure_cli import AzureCli
 from tests.docs.commands import Command, commands, commands_of
 from tests.docs.documents import Block, blocks
 from tests.docs.local_commands import is_local
+from tests.docs.read_by_tidemark import read_by_tidemark
 from tests.docs.shown import prints_shown
 from tests.infra.tree import INFRA, ROOT
-from tidemark.cli import app as tidemark
 
 # What a shell does itself, or any machine has.
 OF_THE_SHELL = {"cat", "cd", "echo", "export", "sed", "sha256sum", "sleep", "tail"}
@@ -57,7 +54,6 @@ COMPARED = {
 }
 PICTURE = re.compile("[─-╿▲▶▼◀→]")
 # What all mistakes in options are.
-MISTAKE_IN_OPTIONS: type[Exception] = typer.BadParameter.__mro__[1]
 # Which test runs all commands of the command line whose print is shown.
 OF_TIDEMARK = "tests/cli/test_shown.py"
 # Written by what Azure tells: azd keeps them in its environment.
@@ -119,20 +115,6 @@ def read_by_make(arguments: Sequence[str]) -> str:
     return "".join(f"no target {word}" for word in arguments if word not in " ".join(targets).split())
 
 
-def read_by_tidemark(arguments: Sequence[str]) -> str:
-    """Read a command line's command by its own options, as if it was typed."""
-    if arguments and arguments[0].startswith("-"):
-        return "" if arguments[0] in {"--help", "--install-completion"} else f"no option {arguments[0]}"
-    command = tidemark_commands().get(arguments[0])
-    if command is None:
-        return f"no such command: {arguments[0]}"
-    try:
-        command.make_context(arguments[0], list(arguments[1:]))
-    except MISTAKE_IN_OPTIONS as mistaken:
-        return str(mistaken)
-    return ""
-
-
 READERS: dict[str, Callable[[Sequence[str]], str]] = {
     "python3": read_by_local,
     "curl": read_by_curl,
@@ -146,12 +128,6 @@ READERS: dict[str, Callable[[Sequence[str]], str]] = {
 def entry() -> ModuleType:
     """Import what `python3 infra/local` runs."""
     return importlib.import_module("infra.local.__main__")
-
-
-@cache
-def tidemark_commands() -> dict[str, Any]:
-    """Give the commands of the command line."""
-    return dict(getattr(get_command(tidemark), "commands", {}))
 
 
 @cache
