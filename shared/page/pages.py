@@ -13,7 +13,7 @@ from shared.page.data import data_of, data_of_point
 from shared.page.disk_page import disk_page, fates_of
 from shared.page.overview import Overview, overview
 from shared.page.reading import Reads, read_all, read_points, read_report
-from shared.page.rendering import render
+from shared.page.rendering import HOW_TO_REFRESH, render
 from shared.page.scale import ROOM, WIDTH
 from shared.page.settings_shown import settings_shown
 
@@ -109,6 +109,7 @@ def _common(page: Overview, *, refreshes: bool, links: bool, disk: str, before: 
         "short": {row.name: row.short for row in page.disks},
         "links": links,
         "refreshes": refreshes and links,
+        "how": {} if refreshes else {HOW_TO_REFRESH: "off"},
         "disk": disk,
         "before": before,
         "width": WIDTH,

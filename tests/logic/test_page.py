@@ -294,7 +294,11 @@ def test_each_picture_has_words_and_each_table_has_headings() -> None:
 def test_a_page_can_be_kept_from_loading_itself_again() -> None:
     page = overview(seen(safe(1)))
     common = _common(page, refreshes=False, links=True, disk="", before="")
-    assert "http-equiv" not in render("status.html", page=page, settings=None, **common)
+    still = render("status.html", page=page, settings=None, **common)
+    assert "http-equiv" not in still
+    elsewhere = re.findall(r'href="(\?disk=[^"]+)"', still)
+    assert elsewhere
+    assert all(address.endswith("&amp;refresh=off") for address in elsewhere), "a link does not turn it on again"
     assert '<meta http-equiv="refresh" content="60">' in drawn(seen(safe(1)))
 
 
