@@ -66,5 +66,5 @@ if settings.verify_schedule:
     app.register_functions(verify_disks_blueprint(opens))
 if settings.drill_schedule:
     app.register_functions(drill_disks_blueprint(opens))
-if settings.status_page is not StatusPage.OFF:
+if settings.page is not StatusPage.OFF:
     app.register_functions(show_status_blueprint(opens, settings))

@@ -18,7 +18,7 @@ def show_status_blueprint(open_services: OpenServices, settings: PageSettings) -
         settings: who may look; without a key, App Service Authentication has asked who it is.
     """
     blueprint = func.Blueprint()
-    level = func.AuthLevel.ANONYMOUS if settings.status_page is StatusPage.ENTRA else func.AuthLevel.FUNCTION
+    level = func.AuthLevel.ANONYMOUS if settings.page is StatusPage.ENTRA else func.AuthLevel.FUNCTION
 
     async def answered(path: str, request: func.HttpRequest) -> func.HttpResponse:
         return _response(await serve(open_services, settings, path, headers=request.headers, query=request.params))

@@ -1,6 +1,7 @@
 """Step 1 of a backup, on the timer: snapshot all disks, as close together as possible, then open their runs."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from azure.core.exceptions import AzureError
@@ -137,7 +138,8 @@ async def _begin_tick(services: Services, disks: FoundDisks, tick: datetime, due
 
     def ticked(app: AppReport) -> AppReport:
         at_tick = app.at_tick(tick, due, disks=message.disks, absent=absent)
-        return at_tick.with_heartbeat_set(is_set=is_set, problem=problem)
+        told = replace(at_tick, page_problem=services.settings.page_problem)
+        return told.with_heartbeat_set(is_set=is_set, problem=problem)
 
     await tell_app(services, ticked)
     for disk in disks.due:
@@ -148,6 +150,8 @@ async def _begin_tick(services: Services, disks: FoundDisks, tick: datetime, due
             _log_late(disk, record, message)
     if problem:
         log_event(Event.HEARTBEAT_FAILED, **message.about, reason=problem)
+    if services.settings.page_problem:
+        log_event(Event.PAGE_FAILED, **message.about, reason=services.settings.page_problem)
     return message
 
 

@@ -247,6 +247,7 @@ class AppReport:
         last_success: the last tick that has succeeded, UTC.
         heartbeat: when the heartbeat was last called, UTC.
         heartbeat_problem: why it could not be called; empty if it could be, or is not set.
+        page_problem: why the status page is not served though it is turned on; empty if it is, or is off.
     """
 
     last_tick: AwareDatetime | None = None
@@ -259,6 +260,7 @@ class AppReport:
     last_success: AwareDatetime | None = None
     heartbeat: AwareDatetime | None = None
     heartbeat_problem: Text = ""
+    page_problem: Text = ""
 
     def at_tick(self, tick: datetime, due: Due | None, *, disks: int, absent: int) -> Self:
         """Record a tick, and what is due after it, if the schedule says so."""
@@ -292,7 +294,7 @@ class AppReport:
 
     def problems(self, now: datetime) -> list[str]:
         """Say what is wrong with the app at a time, UTC, each with what to do."""
-        found = [self.tick_reason]
+        found = [self.tick_reason, self.page_problem]
         if self.heartbeat_problem:
             found.append(
                 advised(self.heartbeat_problem, "see whether the service that it names is up, and its URL right")

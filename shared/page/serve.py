@@ -33,7 +33,7 @@ async def serve(
         query: the parameters of its query.
     """
     refused = refusal(
-        settings.status_page,
+        settings.page,
         group=settings.status_page_group,
         is_auth_on=settings.is_auth_on,
         headers=headers,

@@ -26,7 +26,7 @@ def settings_shown(settings: Settings) -> Shown:
         ("RETENTION_ZONE", [str(settings.retention_zone)]),
         ("RUN_STALLED_AFTER_SECONDS", [str(settings.run_stalled_after_seconds)]),
         ("COALESCE_GAP_KIB", [str(settings.coalesce_gap_kib)]),
-        ("STATUS_PAGE", [str(settings.status_page)]),
+        ("STATUS_PAGE", [str(settings.page)]),
         ("STATUS_PAGE_GROUP", [settings.status_page_group] if settings.status_page_group else []),
         ("HEARTBEAT_URL", [SET] if settings.heartbeat_url else []),
         ("STORAGE_CONNECTIONS", [f"{account}: {SET}" for account in accounts]),

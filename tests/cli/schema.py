@@ -27,6 +27,7 @@ class AppJson(Exact):
     last_success: Stamp | None
     heartbeat: Stamp | None
     heartbeat_problem: str
+    page_problem: str
     problems: list[str]
 
 

@@ -17,7 +17,7 @@ from shared.page.answer import Answered
 from shared.page.serve import serve
 from shared.page.who_may_look import PRINCIPAL, Refusal, refusal
 from shared.page_settings import PageSettings, StatusPage
-from tests.logic.conftest import Load, Mistakes
+from tests.logic.conftest import Load
 
 GROUP = "6f4b3f0e-1a59-4f4c-9a53-1f1f6e3f7a10"
 OTHER_GROUP = "11111111-2222-3333-4444-555555555555"
@@ -159,19 +159,32 @@ def test_no_refusal_repeats_what_was_sent(header: str, value: str) -> None:
 
 def test_nobody_may_look_unless_a_setting_says_who(load: Load) -> None:
     settings = load(STATUS_PAGE=None, WEBSITE_AUTH_ENABLED=None)
-    assert (settings.status_page, settings.is_auth_on) == (StatusPage.OFF, False)
-    assert load(STATUS_PAGE=" ").status_page is StatusPage.OFF
+    assert (settings.page, settings.is_auth_on) == (StatusPage.OFF, False)
+    assert load(STATUS_PAGE=" ").page is StatusPage.OFF
 
 
-def test_a_group_is_named_by_its_object_id(load: Load, mistakes: Mistakes) -> None:
+def test_a_group_is_named_by_its_object_id(load: Load) -> None:
     settings = load(STATUS_PAGE=" Entra", STATUS_PAGE_GROUP=f" {GROUP.upper()} ")
-    assert (settings.status_page, settings.status_page_group) == (StatusPage.ENTRA, GROUP)
-    [line] = mistakes(STATUS_PAGE="entra", STATUS_PAGE_GROUP="Operators")
-    assert line.startswith("- STATUS_PAGE_GROUP: must be the object ID of a group")
-    [line] = mistakes(STATUS_PAGE="entra", STATUS_PAGE_GROUP="")
-    assert line.startswith("- STATUS_PAGE: can't be entra without STATUS_PAGE_GROUP")
-    [line] = mistakes(STATUS_PAGE="on")
-    assert line.startswith("- STATUS_PAGE: ")
+    assert (settings.page, settings.status_page_group, settings.page_problem) == (StatusPage.ENTRA, GROUP, "")
+
+
+@pytest.mark.parametrize("secret", ["S3CRET", "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/S3CRET)"])
+@pytest.mark.parametrize("mistaken", ["page", "group", "no group"])
+def test_no_mistake_in_these_settings_stops_backups_or_shows_the_page_to_anybody(
+    load: Load, secret: str, mistaken: str
+) -> None:
+    page, group = {"page": (secret, GROUP), "group": ("entra", secret), "no group": ("entra", "")}[mistaken]
+    settings = load(STATUS_PAGE=page, STATUS_PAGE_GROUP=group)
+    assert settings.page is StatusPage.OFF
+    assert settings.page_problem.startswith("STATUS_PAGE is ")
+    assert "What to do: set it to " in settings.page_problem
+    assert "s3cret" not in settings.page_problem.lower()
+
+
+@pytest.mark.parametrize("page", ["off", "key", ""])
+def test_what_the_page_does_not_need_is_no_mistake(load: Load, page: str) -> None:
+    settings = load(STATUS_PAGE=page, STATUS_PAGE_GROUP="Operators")
+    assert (settings.page, settings.page_problem) == (StatusPage(page or "off"), "")
 
 
 @pytest.mark.parametrize(

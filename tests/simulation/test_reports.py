@@ -299,3 +299,18 @@ async def test_the_report_is_read_as_it_stands_at_that_time() -> None:
     assert (late.state, late.at) == (State.LATE, scene.world.now)
     assert late.needs_attention
     assert datetime.now(UTC) > late.at, "the clock is the simulation's"
+
+
+async def test_a_mistake_in_the_settings_of_the_page_stops_no_backup_and_is_told_until_it_is_mended(told: Told) -> None:
+    scene = await backed_up()
+    scene.reconfigure(STATUS_PAGE="entra", STATUS_PAGE_GROUP="Operators")
+    await back_up(scene)
+    mistaken = await report(scene)
+    assert [disk.state for disk in mistaken.disks] == [State.SAFE]
+    assert len(scene.world.points_of(scene.disk)) == 2
+    [problem] = mistaken.problems
+    assert "STATUS_PAGE_GROUP is not the object ID of a group" in problem
+    assert [event["reason"] for event in told("page-failed")] == [problem]
+    scene.reconfigure()
+    await back_up(scene)
+    assert not (await report(scene)).problems
