@@ -16,6 +16,12 @@ from tests.accounts import BEHIND_A_GATEWAY, OF_THE_HOST
 HERE = Path(__file__).parent
 # Their processes do what is to be covered; elsewhere a host's does, and to measure there too would double the time.
 MEASURED = ("logic", "simulation", "conformance", "identity", "managed_disks")
+# What these cover, others cover too; they compute much, and to trace them would double that.
+COVERED_BY_OTHERS = {
+    *("logic/test_index_writers.py", "logic/test_sampling.py", "simulation/test_calls.py", "simulation/test_fleet.py"),
+    *("simulation/test_late_snapshots.py", "simulation/test_limits.py", "simulation/test_release_0.py"),
+    *("simulation/test_shared_blob.py", "simulation/test_slow_snapshots.py"),
+}
 # What all tests that use it share, and takes seconds to start: they are of one group.
 ONE_OF_A_KIND = {"identity_azure", "azure_cli"}
 # What takes longest first: begun last, it would end alone.
@@ -125,7 +131,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         is_in_process = folder == "app" and "cloud" not in getattr(item, "fixturenames", ())
         # Properties are about values, of which other tests have an example each: to trace all would double their time.
         is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if is_property or not (is_in_process or folder in MEASURED):
+        is_elsewhere = item.path.relative_to(HERE).as_posix() in COVERED_BY_OTHERS
+        if is_property or is_elsewhere or not (is_in_process or folder in MEASURED):
             item.add_marker("no_cover")
 
 

@@ -18,11 +18,11 @@ from azure.core.exceptions import AzureError
 
 from infra.local.gateway import When
 from tests.app.cloud import Cloud
-from tests.app.crash_scenes import SCENES, Drill, Incremental, RestoreOver, Scene
+from tests.app.crash_scenes import SCENES, Incremental, RestoreToNew, Scene, Verify
 from tests.app.crashes import CrashPoint, MortalApp, Played, mortal_app
 
 WHOLE = os.environ.get("TIDEMARK_CRASH_SWEEP") == "whole"
-PLAYED = SCENES if WHOLE else (Incremental, RestoreOver, Drill)
+PLAYED = SCENES if WHOLE else (Incremental, RestoreToNew, Verify)
 """A run, a restore and an inspection."""
 
 POINTS = 2

@@ -61,6 +61,12 @@ async def test_whatever_others_change_the_next_recovery_point_is_the_disk(cloud:
         assert (point.kind, "PreviousSnapshotNotFound" in point.reason) == (Kind.RESYNC, True), "its base was deleted"
         assert await disk.content_of(point) == disk.expected
 
+
+@pytest.mark.nightly
+async def test_whatever_others_do_to_its_backups_the_next_recovery_point_is_the_disk(cloud: Cloud) -> None:
+    disk = await _disk_with_pages(cloud)
+    async with cloud.app(disk) as app:
+        await app.back_up(disk)
         await disk.backup_blob.upload_page(pages(3, seed=66), 5 * PAGE, 3 * PAGE)
         await disk.backup_blob.upload_page(pages(1, seed=66), 2 * MIB - PAGE, PAGE)
         [point] = await app.back_up(disk)

@@ -24,9 +24,6 @@ from shared.model.index import (
 from shared.model.record import DiskRecord
 from tests.logic.test_index import BUSY, DISK, NOON, RECORD, RUN, TIME
 
-# To measure what they cover doubles their time, and `conformance` covers the same.
-pytestmark = pytest.mark.no_cover
-
 
 class Turn:
     """Let the scheduler run another writer first."""

@@ -16,7 +16,6 @@ from tests.simulation.fleet.host import Platform
 from tests.simulation.fleet.service import MIB, MOVED, Instance, Moved, OnInstance, Service, TimedCalls
 from tests.simulation.world import DISKS
 
-pytestmark = pytest.mark.no_cover
 """They show how fast it is; what it does is covered by the histories, and to measure that here too doubles the time."""
 
 NIGHTLY = pytest.mark.nightly
@@ -57,7 +56,7 @@ def test_any_number_of_instances_gives_a_blob_what_it_takes_and_little_more(inst
         pytest.param(Service(burst=1, by_window=True), id="counted second by second", marks=NIGHTLY),
         pytest.param(Service(burst=0.1), id="counted strictly"),
         pytest.param(Service(delays=True), id="delays", marks=NIGHTLY),
-        pytest.param(Service(requests=250, bytes=30 * MIB, delays=True), id="half the limits, delays"),
+        pytest.param(Service(requests=250, bytes=30 * MIB, delays=True), id="half the limits, delays", marks=NIGHTLY),
         pytest.param(Service(latency=0.005, bandwidth=300 * MIB), id="20 ms for 4 MiB", marks=NIGHTLY),
         pytest.param(Service(bandwidth=4 * MIB), id="1 s for 4 MiB", marks=NIGHTLY),
     ],
@@ -104,9 +103,9 @@ def test_a_killed_instance_costs_a_few_minutes() -> None:
 
 
 def test_a_first_backup_in_many_batches_holds_what_its_disk_held() -> None:
-    outcome = simulate(Fleet(large=2, size=8 * GIB, minutes=8, service=HALF, platform=at_most(1)))
+    outcome = simulate(Fleet(large=2, size=4 * GIB, minutes=4, service=HALF, platform=at_most(1)))
     assert outcome.sealed == 2
-    assert outcome.copied == 2 * 8 * GIB
+    assert outcome.copied == 2 * 4 * GIB
     assert not outcome.violations
 
 

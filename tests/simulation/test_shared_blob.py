@@ -15,8 +15,6 @@ from tests.simulation.fleet import clock
 from tests.simulation.fleet.service import MIB, MOVED, Instance, Moved, OnInstance, Service, TimedCalls
 from tests.simulation.world import DISKS
 
-pytestmark = pytest.mark.no_cover
-
 BLOB = DISKS.blob("backup.vhd")
 STANDARD = Service(cpu=0.0003)
 PREMIUM = Service(cpu=0.0003, requests=2000, bytes=240 * MIB)
