@@ -29,6 +29,7 @@ async def tell_report(services: Services, change: Callable[[AppReport], AppRepor
         await services.status.tell(
             services.records.listed,
             _reader(services, app),
+            points=services.records.points,
             late_after=timedelta(seconds=app.late_after_seconds),
             trials=trials,
             repeat=repeat,

@@ -12,6 +12,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableClient
 
 from shared.azure.queues import QUEUES
+from shared.azure.services import telling
 from shared.backup.report_tick import report_tick
 from shared.backup.take_snapshots import take_snapshots
 from shared.model.disk import PageBlobDisk
@@ -90,14 +91,15 @@ async def empty(table: TableClient) -> None:
 
 
 async def at_rest(cloud: AzuriteCloud, disk: PageBlobDisk, points: int) -> None:
-    """Make an idle disk with so many recovery points, all of which were looked for just now."""
+    """Make an idle disk with so many recovery points, all of which were looked for just now and are told."""
     records = cloud.services.records
     if found := await records.get(disk):
         await records.delete(disk, found[1])
-    await records.add_points(disk, [await point_of(cloud, disk, time, backup_snapshot="") for time in times(points)])
-    await records.put(
-        disk, replace(record_of(cloud, disk), last_point=times(points)[-1], points_checked=datetime.now(UTC)), None
-    )
+    async with telling(cloud.services):
+        rows = [await point_of(cloud, disk, time, backup_snapshot="") for time in times(points)]
+        await records.add_points(disk, rows)
+        known = replace(record_of(cloud, disk), last_point=times(points)[-1], points_checked=datetime.now(UTC))
+        await records.put(disk, known, None)
 
 
 def taken(requests: Requests) -> Iterator[str]:

@@ -42,7 +42,9 @@ async def tell(cloud: Cloud, *disks: PageBlobDisk, late_after: timedelta = timed
         return record_of(cloud, disk)
 
     trials: dict[Disk, int] = {disks[0]: 1} if disks else {}
-    await cloud.services.status.tell(listed, read, late_after=late_after, trials=trials)
+    await cloud.services.status.tell(
+        listed, read, points=cloud.services.records.points, late_after=late_after, trials=trials
+    )
 
 
 async def tell_changed(cloud: Cloud) -> None:

@@ -97,6 +97,17 @@ async def test_a_history_of_which_a_worker_died_is_put_right_by_the_next_seal() 
     assert (await history(scene)).points == 2
 
 
+async def test_a_history_that_was_not_written_when_its_run_was_sealed_is_written_by_the_next_tick() -> None:
+    scene = await backed_up()
+    row = scene.world.status[key(scene)]
+    left = {name: row[name] for name in (HISTORY, "newest")}
+    await back_up(scene)
+    scene.world.status[key(scene)] |= left
+    del scene.world.blobs[scene.disk]  # so that no run is sealed at the tick
+    await scene.tick()
+    assert (await history(scene)).points == len(scene.world.points_of(scene.disk)) == 2
+
+
 async def test_points_that_can_not_be_read_keep_the_report_of_no_disk() -> None:
     scene = await backed_up()
 

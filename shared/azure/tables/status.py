@@ -63,6 +63,9 @@ _REPORT = "report"
 HISTORY = "history"
 """The property that has a disk's history, as JSON."""
 
+_NEWEST = "newest"
+"""The property that has the time of the newest recovery point in that history."""
+
 _ENDED = "ended"
 """The property that has the jobs that have ended last, as JSON."""
 
@@ -291,15 +294,20 @@ class Status:
         listed: Callable[[], Awaitable[Listed]],
         read: ReadRecord,
         *,
+        points: ReadPoints,
         late_after: timedelta,
         trials: Mapping[Disk, int],
         repeat: bool = False,
     ) -> None:
         """Put the reports of all disks on record, and drop those of disks of which there is nothing to say any more.
 
+        The history of a disk is written too if its newest recovery point is not the one on record, as after a worker
+        died between the two writes.
+
         Args:
             listed: lists what is on record.
             read: reads the record of a disk.
+            points: reads its recovery points.
             late_after: how old the newest recovery point of one may become.
             trials: how many disks of trial restores of each are still there.
             repeat: whether to log the state even of those of which nothing has changed.
@@ -317,7 +325,7 @@ class Status:
                 report = self._said(disk, record).with_trials(trials.get(disk, 0))
                 return replace(report, late_after_seconds=late_after.total_seconds())
 
-            await self._tell(disk, row, read, told, repeat=repeat)
+            await self._tell(disk, row, read, told, points=points, only_stale=True, repeat=repeat)
 
         async def tell_stray(key: str) -> None:
             with _logged(key):
@@ -372,6 +380,7 @@ class Status:
         report: Callable[[DiskRecord | str, StatusRow | None], Awaitable[DiskReport]],
         *,
         points: ReadPoints | None = None,
+        only_stale: bool = False,
         repeat: bool = False,
         anew: bool = False,
     ) -> None:
@@ -383,6 +392,7 @@ class Status:
             read: reads its record.
             report: says what there is to say.
             points: reads its recovery points, if its history is to be written as well.
+            only_stale: whether to write the history only if its newest recovery point is not the disk's.
             repeat: whether to log its state even if nothing has changed.
             anew: whether to write the row even if nothing has.
         """
@@ -394,7 +404,8 @@ class Status:
                     done = row is None or await self._drop(row)
                 else:
                     said = await report(record, row)
-                    more = await self._history(disk, points) if points else {}
+                    is_known_so = only_stale and _has_newest(row, record)
+                    more = await self._history(disk, points) if points and not is_known_so else {}
                     done = await self._put(disk.key, said, row, more=more, repeat=repeat, anew=anew)
                 if done:
                     return
@@ -403,7 +414,9 @@ class Status:
     async def _history(self, disk: Disk, points: ReadPoints) -> dict[str, str]:
         """Write the history of a disk; nothing if its recovery points can't be read, which is logged."""
         with _logged(disk.name):
-            return {HISTORY: history.to_text(history_of(await points(disk), self._now()))}
+            found = await points(disk)
+            newest = found[-1].time if found else ""
+            return {HISTORY: history.to_text(history_of(found, self._now())), _NEWEST: newest}
         return {}
 
     async def _put(
@@ -473,6 +486,13 @@ def _logged(disk: str) -> Iterator[None]:
         yield
     except Exception as error:  # noqa: BLE001 - whatever it is, the record is written, and others are to be told
         log_event(Event.REPORT_FAILED, disk=disk, reason=explain(error))
+
+
+def _has_newest(row: StatusRow | None, record: DiskRecord | str) -> bool:
+    """Return whether the history in a row ends with the newest recovery point of a disk, or that can't be told."""
+    if isinstance(record, str):
+        return True
+    return row is not None and row.values.get(_NEWEST, "") == record.last_point
 
 
 def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
