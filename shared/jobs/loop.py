@@ -78,9 +78,11 @@ async def continue_job[Kept: (Restore, Inspection)](
             log_event(Event.MESSAGE_DROPPED, **message.about, step=f"continue-{message.kind}")
             await procedure.on_lost(services, message)
         elif found[0].has_ended:
+            rows.tell_end(found[0])
             await procedure.on_ended(services, found[0])
         else:
             await _take_step(services, procedure, message, *found)
+        await services.status.tell_ended()
 
 
 @contextlib.asynccontextmanager

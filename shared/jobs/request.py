@@ -80,6 +80,7 @@ async def _request[Kept: (Restore, Inspection)](
             await _refuse(services, rows, unreadable.refuse(str(error), services.now()))
         else:
             await _open(services, asked)
+        await services.status.tell_ended()
 
 
 async def refuse_poisoned(services: Services, kind: JobKind, body: bytes, message_id: str, why: str) -> Disk:
@@ -104,7 +105,10 @@ async def record_job[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept
         log_event(STAGE_EVENTS[row.kind, Stage.REQUESTED], **{**row.about, **row.request_fields})
         return row
     found = await rows.find(row.known_disk, row.row_key)
-    return None if found is None or found[0].has_ended else found[0]
+    if found is None or not found[0].has_ended:
+        return found[0] if found else None
+    rows.tell_end(found[0])
+    return None
 
 
 def _restore(services: Services, job: str, body: bytes, now: datetime) -> _Request[Restore]:

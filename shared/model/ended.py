@@ -13,7 +13,10 @@ MOST_ENDED = 10
 """How many are kept."""
 
 _TEXT = 400
-"""Characters of what came of one: ten fit in a property."""
+"""Characters of what came of one."""
+
+_FITS = 32 * 1024
+"""UTF-16 characters of a text in a table (REST: Understanding the Table service data model)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +65,19 @@ def ended_job(job: Job) -> EndedJob:
 
 
 def with_ended(before: Iterable[EndedJob], more: Iterable[EndedJob]) -> tuple[EndedJob, ...]:
-    """Add jobs to those that have ended last, the newest first; one that is there already is put in its place."""
+    """Add jobs to those that have ended last, the newest first; one that is there already is put in its place.
+
+    The oldest give way if they do not fit in a property, as names of disks may be long; the newest always does.
+    """
     found = {(job.kind, job.job, job.disk): job for job in (*before, *more)}
-    return tuple(sorted(found.values(), key=lambda job: (job.ended, job.job, job.disk), reverse=True)[:MOST_ENDED])
+    last = sorted(found.values(), key=lambda job: (job.ended, job.job, job.disk), reverse=True)[:MOST_ENDED]
+    while len(last) > 1 and _units(to_text(last)) > _FITS:
+        last.pop()
+    return tuple(last)
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
 
 
 def to_text(jobs: Sequence[EndedJob]) -> str:

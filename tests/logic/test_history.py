@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.model import ended, history
-from shared.model.ended import MOST_ENDED, ended_job, with_ended
+from shared.model.disk import Disk
+from shared.model.ended import MOST_ENDED, EndedJob, ended_job, with_ended
 from shared.model.history import MOST_MARKS, WINDOW, History, Mark, history_of, mark_of
 from shared.model.job import Stage
 from shared.model.point import PointState, RecoveryPoint
@@ -117,6 +118,20 @@ def test_the_last_ten_jobs_are_kept_the_newest_first() -> None:
     assert with_ended(kept, kept) == kept
     assert ended.from_text(ended.to_text(kept)) == kept
     assert len(ended.to_text(kept)) < PROPERTY
+
+
+@pytest.mark.parametrize("length", [160, 1020])
+def test_however_long_the_names_are_the_jobs_that_ended_last_fit_in_a_property(length: int) -> None:
+    disk = Disk.parse("https://disks.blob.core.windows.net/vhds/" + "%E7%A3%81" * length)
+    kept: tuple[EndedJob, ...] = ()
+    for number in range(12):
+        ended_at = NOON + number * HOUR
+        job = replace(
+            RESTORE, restore=str(number), disk=disk, state=Stage.DONE, ended=ended_at, proof="\U0001f4be" * 4000
+        )
+        kept = with_ended(kept, [replace(ended_job(job), target=disk.name)])
+        assert kept[0].job == str(number)
+        assert len(ended.to_text(kept).encode("utf-16-le")) <= 2 * PROPERTY
 
 
 @pytest.mark.parametrize("text", [None, "", "[7]"])

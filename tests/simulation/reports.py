@@ -7,9 +7,12 @@ from typing import Any
 
 from shared.azure.tables.rows import from_row
 from shared.azure.tables.status import APP_ROW, ENDED_ROW, HISTORY
-from shared.model import history
+from shared.model import ended, history
+from shared.model.ended import ended_job, with_ended
 from shared.model.history import history_of
+from shared.model.inspection import Inspection
 from shared.model.record import DiskRecord
+from shared.model.restore import Restore
 from shared.model.schema import is_known
 from shared.settings import Settings
 from tests.simulation.named import is_of_one_disk
@@ -25,6 +28,7 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
     told = {key: json.loads(row["report"]) for key, row in world.status.items() if key not in {APP_ROW, ENDED_ROW}}
     if strangers := told.keys() - world.records.keys():
         yield f"the report speaks of {strangers}, which are not on record"
+    yield from _wrong_ended(world)
     absent, before = absences(world, settings), world.ticks[tick].absent
     for key, (entity, _) in world.records.items():
         if not (is_known(entity) and is_of_one_disk(entity)):
@@ -42,6 +46,16 @@ def wrong_reports(world: World, settings: Settings, tick: datetime) -> Iterator[
         elif bool(absence) == (record.disk in before):
             yield from _wrong_report(world, record, told[key], absence)
             yield from _wrong_history(world, record, world.status[key])
+
+
+def _wrong_ended(world: World) -> Iterator[str]:
+    """Say where the jobs that have ended last are not those on record."""
+    jobs: list[Restore | Inspection] = [inspection for inspection, _ in world.inspections.values()]
+    jobs += [from_row(Restore, entity) for entity, _ in world.restores.values() if is_known(entity)]
+    true = with_ended((), [ended_job(job) for job in jobs if job.has_ended])
+    told = ended.from_text(world.status.get(ENDED_ROW, {}).get("ended"))
+    if lacking := {(job.kind, job.job) for job in true} - {(job.kind, job.job) for job in told}:
+        yield f"{lacking} are not among the jobs that have ended last: {[(job.kind, job.job) for job in told]}"
 
 
 def _wrong_report(world: World, record: DiskRecord, told: dict[str, Any], absence: str) -> Iterator[str]:

@@ -45,11 +45,12 @@ class JobRows[Kept: (Restore, Inspection, IntentRow)]:
         if not kept.has_ended:
             await self._index.job_opens(*keys_of(kept))
         is_new = await self._add(kept)
-        if is_new and kept.has_ended:
-            self._tell_end(kept)
+        if kept.has_ended:
+            self.tell_end(kept)
         return is_new
 
-    def _tell_end(self, kept: Kept) -> None:
+    def tell_end(self, kept: Kept) -> None:
+        """Note that a job has ended, again where a worker may have died before it was told."""
         if isinstance(kept, Restore | Inspection):
             self._status.job_ended(kept)
 
@@ -119,7 +120,7 @@ class JobRows[Kept: (Restore, Inspection, IntentRow)]:
         await self._put(kept, etag)
         if kept.has_ended:
             await self._index.job_ended(*keys_of(kept))
-            self._tell_end(kept)
+            self.tell_end(kept)
 
     async def _put(self, kept: Kept, etag: str) -> None:
         try:

@@ -224,8 +224,20 @@ class Status:
         self._points_changed.add(disk)
 
     def job_ended(self, job: Job) -> None:
-        """Note that a job has ended: `tell_changed` tells it."""
+        """Note that a job has ended: `tell_ended` tells it, or else `tell_changed`."""
         self._ended.append(ended_job(job))
+
+    async def tell_ended(self) -> None:
+        """Put the jobs on record that have ended since this was last called.
+
+        Raises:
+            AzureError: it can't be written now. Anything else is logged.
+        """
+        try:
+            await self._tell_ended(self._ended)
+        except TidemarkError as error:
+            log_event(Event.REPORT_FAILED, disk=_ENDED, reason=explain(error))
+        self._ended = []
 
     async def tell_changed(self, read: ReadRecord, points: ReadPoints) -> None:
         """Put on record what was changed since this was last called.
@@ -237,9 +249,9 @@ class Status:
         others, self._points_changed = self._points_changed, set()
         await self.tell_some(sorted(changed - others), read, anew=True)
         await self.tell_some(sorted(others), read, points=points, anew=True)
-        more, self._ended = self._ended, []
         with _logged(_ENDED):
-            await self._tell_ended(more)
+            await self.tell_ended()
+        self._ended = []
 
     async def _tell_ended(self, more: Sequence[EndedJob]) -> None:
         for _ in range(TRIES if more else 0):
@@ -249,6 +261,8 @@ class Status:
             values = with_schema({_ENDED: ended.to_text(after)})
             if after == before or await self._rows.put(ENDED_ROW, values, row and row.etag):
                 return
+        if more:
+            raise TidemarkError(_CONFLICTS)
 
     async def tell_some(
         self, disks: Collection[Disk], read: ReadRecord, *, points: ReadPoints | None = None, anew: bool = False
