@@ -70,10 +70,10 @@ def _bars(marks: Iterable[Mark], start: int, scale: float, *, dense: bool) -> st
     """
     tallest: dict[int, int] = {}
     width = _THIN if dense else 1
-    for second, _, written, _ in marks:
-        slot = second - second % width
-        if written >= tallest.get(slot, 0):
-            tallest[slot] = written
+    for mark in marks:
+        slot = mark.second - mark.second % width
+        if mark.written >= tallest.get(slot, 0):
+            tallest[slot] = mark.written
     return "".join(
         f"M{(second - start) / UNIT:.1f} {_FLOOR}v-{max(1.0, scale * math.log1p(written / _LEAST)):.0f}"
         for second, written in tallest.items()

@@ -9,9 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 
-from shared.model.history import KINDS, History, Mark
+from shared.model.history import KINDS, History, Mark, Span
 from shared.model.progress import Progress
 from shared.model.words import amount, length, many
 from shared.page.scale import A_DAY, MANY, UNIT, date, place, since, window
@@ -62,7 +61,13 @@ class Timeline:
 
 
 def timeline(
-    history: History, now: datetime, *, late_after: timedelta, going: Collection[int], run: Progress | None
+    history: History,
+    now: datetime,
+    *,
+    late_after: timedelta,
+    going: Collection[int],
+    run: Progress | None,
+    is_due: bool = True,
 ) -> Timeline:
     """Draw a disk's recovery points.
 
@@ -72,17 +77,17 @@ def timeline(
         late_after: how old the newest good recovery point may become.
         going: the seconds of the recovery points that the retention takes next.
         run: its open run.
+        is_due: whether backups of it are due at all.
     """
     start, end = window(now)
-    marks = since(history, start)
-    if going:
-        marks = [_with_fate(mark, going) for mark in marks]
-    gaps = [] if history.points == 0 else list(_gaps(history, marks, start, end, late_after.total_seconds()))
+    marks = [_at(mark, end, going) for mark in since(history, start)]
+    known = max(start, history.since)
+    gaps = [gap for gap in _gaps(history, end, late_after.total_seconds(), is_due=is_due) if gap[1] > known]
     found = days(marks)
     return Timeline(
         summary=_summary(marks, len(gaps), run),
         paths=_paths(marks, start),
-        gaps=[(place(first, start), round((last - first) / UNIT, 1), length(last - first)) for first, last in gaps],
+        gaps=[_gap(first, last, known, start) for first, last in gaps],
         known_from=max(0.0, place(history.since, start)),
         dense=len(marks) > MANY,
         run=None if run is None else min(1.0, run.done / run.total if run.total else 0.0),
@@ -91,9 +96,20 @@ def timeline(
     )
 
 
-def _with_fate(mark: Mark, going: Collection[int]) -> Mark:
-    """Mark a recovery point that a plan takes like one that is being deleted."""
-    return mark._replace(letters=f"{mark.letters}g") if mark.second in going else mark
+def _gap(first: int, last: int, known: int, start: int) -> tuple[float, float, str]:
+    """Draw as much of a gap as is in the picture, and say how long all of it is."""
+    begin = max(first, known)
+    return place(begin, start), round((last - begin) / UNIT, 1), length(last - first)
+
+
+def _at(mark: Mark, now: int, going: Collection[int]) -> Mark:
+    """Give a mark as it holds now: one that a plan takes is like one that is being deleted; kept is none for ever."""
+    letters = mark.letters
+    if "k" in letters and not mark.is_kept(now):
+        letters = letters.replace("k", "")
+    if mark.second in going and "g" not in letters:
+        letters += "g"
+    return mark if letters == mark.letters else mark._replace(letters=letters)
 
 
 def days(marks: Iterable[Mark]) -> list[DayShown]:
@@ -139,23 +155,34 @@ def _summary(marks: Sequence[Mark], gaps: int, run: Progress | None) -> str:
     return f"{many(len(marks), 'recovery point')} in the last 14 days: {'; '.join(parts)}"
 
 
-def _gaps(
-    history: History, marks: Sequence[Mark], start: int, end: int, late_after: float
-) -> Iterator[tuple[int, int]]:
-    """Find where the time between two good recovery points, or since the last, was longer than it may be."""
-    good = [mark.second for mark in marks if not mark.is_damaged]
-    before = max(start, history.since)
-    had_any = 0 < history.oldest < before
-    for first, last in pairwise([*([before] if had_any else []), *good, end]):
-        if last - first > late_after:
-            yield first, last
+def _gaps(history: History, now: int, late_after: float, *, is_due: bool) -> Iterator[tuple[int, int]]:
+    """Find where a good recovery point was late after the one before it, or is late now.
+
+    What was late is said by the recovery point that the time begins with. Where it does not say so, the longest that
+    is known holds: nothing is told as a gap that may be none.
+    """
+    good = [Span(mark.second, mark.second, mark.late_after) for mark in history.marks if not mark.is_damaged]
+    found = sorted([*good, *history.spans])
+    if history.oldest and (not found or history.oldest < history.since <= found[0].first):
+        begins = history.since if found and history.oldest < history.since else history.oldest
+        found.insert(0, Span(begins, begins, 0))
+    longest = max([late_after, *(span.late_after for span in found)])
+    last, limit = now, 0.0
+    for number, span in enumerate(found):
+        if number and span.first - last > (limit or longest):
+            yield last, span.first
+        if not number or span.last >= last:
+            limit = max(limit, span.late_after) if number and span.last == last else span.late_after
+            last = span.last
+    if is_due and now - last > late_after:
+        yield last, now
 
 
 def _paths(marks: Sequence[Mark], start: int) -> dict[str, str]:
     """Draw all marks of a kind, and all that is known of the points, as a path each."""
     alike: dict[str, list[int]] = defaultdict(list)
-    for second, letters, _, _ in marks:
-        alike[letters].append(second)
+    for mark in marks:
+        alike[mark.letters].append(mark.second)
     places: dict[str, list[float]] = defaultdict(list)
     for letters, seconds in alike.items():
         found = [round((second - start) / UNIT, 1) for second in seconds]

@@ -394,16 +394,19 @@ class Status:
                     done = row is None or await self._drop(row)
                 else:
                     said = await report(record, row)
-                    more = await self._history(disk, points) if points else {}
+                    more = await self._history(disk, points, row, said) if points else {}
                     done = await self._put(disk.key, said, row, more=more, repeat=repeat, anew=anew)
                 if done:
                     return
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
 
-    async def _history(self, disk: Disk, points: ReadPoints) -> dict[str, str]:
+    async def _history(self, disk: Disk, points: ReadPoints, row: StatusRow | None, told: DiskReport) -> dict[str, str]:
         """Write the history of a disk; nothing if its recovery points can't be read, which is logged."""
         with _logged(disk.name):
-            return {HISTORY: history.to_text(history_of(await points(disk), self._now()))}
+            before = history.from_text(row.values.get(HISTORY)) if row else None
+            late_after = timedelta(seconds=told.late_after_seconds)
+            found = history_of(await points(disk), self._now(), before=before, late_after=late_after)
+            return {HISTORY: history.to_text(found)}
         return {}
 
     async def _put(
