@@ -247,6 +247,7 @@ def _timeline(
         late_after=timedelta(seconds=disk.late_after_seconds),
         going=going(plan),
         run=stage if is_run else None,
+        is_due=disk.late_at is not None,
     )
 
 
