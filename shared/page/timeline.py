@@ -8,12 +8,13 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.model.history import KINDS, History, Mark, Span
 from shared.model.progress import Progress
 from shared.model.words import amount, length, many
 from shared.page.scale import A_DAY, MANY, UNIT, date, place, since, window
+from shared.page.shown import moment
 
 _LINE, _BELOW, _ABOVE = 15, 31, 4
 
@@ -42,21 +43,23 @@ class Timeline:
     Attributes:
         summary: it in words.
         paths: by the class of the marks, the path that draws all of them.
-        gaps: where the time between two good recovery points was too long: x and width, and how long.
+        gaps: where a good recovery point was late: x and width, how long, and that with its times.
         known_from: where what is on record begins, if that is later than the picture's beginning.
         dense: whether the marks are small.
         run: how much of the open run is done, from 0 to 1; None if there is none.
         days: the days, the newest first.
+        beside: what the table has beside them: the open run and the gaps, the newest first.
         points: how many recovery points it shows.
     """
 
     summary: str
     paths: dict[str, str] = field(default_factory=dict)
-    gaps: Sequence[tuple[float, float, str]] = ()
+    gaps: Sequence[tuple[float, float, str, str]] = ()
     known_from: float = 0
     dense: bool = False
     run: float | None = None
     days: Sequence[DayShown] = ()
+    beside: Sequence[tuple[str, str]] = ()
     points: int = 0
 
 
@@ -83,23 +86,35 @@ def timeline(
     marks = [_at(mark, end, going) for mark in since(history, start)]
     known = max(start, history.since)
     gaps = [gap for gap in _gaps(history, end, late_after.total_seconds(), is_due=is_due) if gap[1] > known]
-    found = days(marks)
+    told = [_told(first, last, now) for first, last in gaps]
     return Timeline(
-        summary=_summary(marks, len(gaps), run),
+        summary=_summary(marks, gaps, run),
         paths=_paths(marks, start),
-        gaps=[_gap(first, last, known, start) for first, last in gaps],
+        gaps=[(*_ends(gap, known, start), length(gap[1] - gap[0]), text) for gap, text in zip(gaps, told, strict=True)],
         known_from=max(0.0, place(history.since, start)),
         dense=len(marks) > MANY,
         run=None if run is None else min(1.0, run.done / run.total if run.total else 0.0),
-        days=found,
+        days=days(marks),
+        beside=[*([("open run", run.shown)] if run else []), *(("gap", text) for text in reversed(told))],
         points=len(marks),
     )
 
 
-def _gap(first: int, last: int, known: int, start: int) -> tuple[float, float, str]:
-    """Draw as much of a gap as is in the picture, and say how long all of it is."""
-    begin = max(first, known)
-    return place(begin, start), round((last - begin) / UNIT, 1), length(last - first)
+def _ends(gap: tuple[int, int], known: int, start: int) -> tuple[float, float]:
+    """Draw as much of a gap as is in the picture: x and width."""
+    begin = max(gap[0], known)
+    return place(begin, start), round((gap[1] - begin) / UNIT, 1)
+
+
+def _told(first: int, last: int, now: datetime) -> str:
+    """Say how long a gap is, and from when to when."""
+    begin, end = _minute(first, now), _minute(last, now)
+    return f"{length(last - first)}, {f'{begin} to {end}' if last < int(now.timestamp()) else f'since {begin}'}"
+
+
+def _minute(second: int, now: datetime) -> str:
+    found = moment(datetime.fromtimestamp(second, UTC), now)
+    return found.text if found else ""
 
 
 def _at(mark: Mark, now: int, going: Collection[int]) -> Mark:
@@ -145,14 +160,15 @@ def _kinds(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[letter]} {kind}" for letter, kind in KINDS.items() if letter in counts)
 
 
-def _summary(marks: Sequence[Mark], gaps: int, run: Progress | None) -> str:
+def _summary(marks: Sequence[Mark], gaps: Sequence[tuple[int, int]], run: Progress | None) -> str:
+    longest = max((last - first for first, last in gaps), default=0)
+    told = [f"{many(len(gaps), 'gap')}, {'the longest ' if len(gaps) > 1 else ''}{length(longest)}"] if gaps else []
+    told += [f"a run is {run.shown}"] if run else []
     if not marks:
-        return "no recovery point in the last 14 days"
+        return "; ".join(["no recovery point in the last 14 days", *told])
     counts = _counts(marks)
     parts = [_kinds(counts), *(f"{counts[letter]} {what}" for letter, what in _KNOWN.items() if letter in counts)]
-    parts += [many(gaps, "gap")] if gaps else []
-    parts += [f"a run is {run.shown}"] if run else []
-    return f"{many(len(marks), 'recovery point')} in the last 14 days: {'; '.join(parts)}"
+    return f"{many(len(marks), 'recovery point')} in the last 14 days: {'; '.join([*parts, *told])}"
 
 
 def _gaps(history: History, now: int, late_after: float, *, is_due: bool) -> Iterator[tuple[int, int]]:

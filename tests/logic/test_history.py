@@ -130,7 +130,7 @@ def test_a_history_that_was_thinned_again_and_again_fits_in_a_property_and_loses
         assert len(history.to_text(found)) < PROPERTY
         assert len(found.spans) <= MOST_SPANS
         drawn = timeline(found, NOW, late_after=QUARTER * 1.5, going=(), run=None)
-        assert [how_long for _, _, how_long in drawn.gaps] == ["24 h"], every
+        assert [how_long for _, _, how_long, _ in drawn.gaps] == ["24 h"], every
 
 
 def test_a_history_of_before_is_read_and_knows_less() -> None:

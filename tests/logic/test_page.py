@@ -173,7 +173,7 @@ def test_a_timeline_draws_what_is_known_of_each_point() -> None:
 def test_a_gap_is_drawn_where_no_good_point_was_for_longer_than_may_be() -> None:
     points = [point for point in points_of() if not NOW - 6 * DAY < point.started < NOW - 4 * DAY]
     found = timeline(history_of(points, NOW), NOW, late_after=LATE, going=(), run=None)
-    [(x, width, how_long)] = found.gaps
+    [(x, width, how_long, _)] = found.gaps
     before = max(point.started for point in points if point.started < NOW - 5 * DAY)
     assert x == pytest.approx((before - (NOW - 14 * DAY)) / DAY * 36, abs=0.1)
     assert width == pytest.approx(36 * 2.5)

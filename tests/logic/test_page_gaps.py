@@ -9,12 +9,14 @@ import pytest
 
 from shared.model.history import History, history_of
 from shared.model.point import RecoveryPoint
-from shared.model.report import INTERVALS, State
+from shared.model.progress import Progress
+from shared.model.report import INTERVALS, OpenJob, State
 from shared.model.schedule import due_around
 from shared.page.overview import overview
 from shared.page.timeline import Timeline, timeline
-from tests.logic.page_samples import DAY, HOUR, NOON, NOW, damaged, points_of, seen, told
+from tests.logic.page_samples import DAY, GIB, HOUR, NOON, NOW, damaged, points_of, seen, told
 from tests.logic.retention_points import point_at, printed
+from tests.logic.test_page import drawn as page_of
 
 LATE = 18 * HOUR
 
@@ -24,7 +26,7 @@ def drawn(history: History, now: datetime = NOW, *, late_after: timedelta = LATE
 
 
 def gaps(found: Timeline) -> list[str]:
-    return [how_long for _, _, how_long in found.gaps]
+    return [how_long for _, _, how_long, _ in found.gaps]
 
 
 def allowed(schedule: str, at: datetime) -> timedelta:
@@ -109,7 +111,7 @@ def test_a_missed_weekly_backup_is_a_gap_until_all_of_it_is_out_of_the_picture(a
     history = sealed([point for point in points if point.started <= NOW], late_after=10.5 * DAY)
     found = drawn(history, late_after=10.5 * DAY)
     assert gaps(found) == ["14 d"]
-    [(x, width, _)] = found.gaps
+    [(x, width, _, _)] = found.gaps
     assert x == pytest.approx(0, abs=0.1)
     assert x + width == pytest.approx(36 * min(14, 28 - age), abs=0.2)
 
@@ -135,3 +137,30 @@ def test_a_point_is_no_longer_drawn_as_kept_once_that_has_expired() -> None:
     assert "3 kept" in drawn(history, NOW - 2 * DAY).summary
     assert "2 kept" in drawn(history).summary
     assert "1 kept" in drawn(history, NOW + 2 * DAY).summary
+
+
+def test_the_table_has_each_gap_with_its_times_and_the_open_run() -> None:
+    points = [point for point in points_of(until=NOON - DAY) if not NOW - 6 * DAY < point.started < NOW - 4 * DAY]
+    disk = told("os.vhd", good_point=printed(NOON - DAY), job=OpenJob(kind="backup", job="x", stage="copying"))
+    run = Progress(stage="copying", done=43 * GIB, total=128 * GIB, since=NOW - HOUR, seen=NOW)
+    found = seen([disk], {disk.disk: sealed(points)}, busy={disk.disk: run}, jobs=False)
+    [row] = overview(found).disks
+    assert row.timeline
+    assert row.timeline.beside == [
+        ("open run", run.shown),
+        ("gap", "28 h, since 29 Nov 12:00"),
+        ("gap", "2.5 d, 24 Nov 12:00 to 27 Nov 00:00"),
+    ]
+    assert "2 gaps, the longest 2.5 d" in row.timeline.summary
+    page = page_of(found)
+    for what, text in row.timeline.beside:
+        assert f'<tr><th scope="row">{what}</th><td colspan="3">{text}</td></tr>' in page
+    assert "<title>gap 28 h, since 29 Nov 12:00</title>" in page
+
+
+def test_the_table_says_of_a_disk_without_points_in_the_picture_how_long_that_is() -> None:
+    disk = told("os.vhd", good_point=printed(NOON - 20 * DAY))
+    found = seen([disk], {disk.disk: sealed(points_of(until=NOON - 20 * DAY))}, jobs=False)
+    page = page_of(found)
+    assert "No recovery point in 14 days" in page
+    assert "20 d, since 10 Nov 12:00" in page
