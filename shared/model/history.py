@@ -49,7 +49,7 @@ class Mark(NamedTuple):
     Attributes:
         second: the moment that it holds.
         letters: its kind, and what is known of it, a letter each.
-        written: bytes that its run wrote and cleared.
+        written: bytes that its run wrote.
         added: bytes that only it and the backup blob held when it was sealed; None where that is not known.
         late_after: seconds after it at which the next was late, as it was when this one was sealed; 0 if not known.
         kept_until: the second until which an operator holds it; 0 if for ever, or not at all.
@@ -267,9 +267,7 @@ def mark_of(point: RecoveryPoint, *, is_unusual_run: bool = False) -> Mark:
     }
     letters = _LETTERS[point.kind] + "".join(letter for letter, holds in flags.items() if holds)
     until = _second(point.kept_until) if point.kept and point.kept_until else 0
-    return Mark(
-        _second_of(point), letters, point.bytes_written + point.bytes_cleared, point.added_bytes, kept_until=until
-    )
+    return Mark(_second_of(point), letters, point.bytes_written, point.added_bytes, kept_until=until)
 
 
 def to_text(history: History) -> str:

@@ -48,7 +48,7 @@ class DiskShown:
         since: since when it is in that.
         flags: what else is said of it.
         timeline: its recovery points; None if they are not on record yet.
-        chart: the bytes its runs changed; None likewise.
+        chart: the bytes its runs wrote; None likewise.
         size: of the disk.
         age: of the newest good recovery point.
         good_point: when that was.

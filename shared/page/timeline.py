@@ -1,4 +1,4 @@
-"""The pictures of a disk's last two weeks: its recovery points, and the bytes that its runs changed. Pure functions.
+"""The pictures of a disk's last two weeks: its recovery points, and the bytes that its runs wrote. Pure functions.
 
 Coordinates are in the units of the pictures: a day is `DAY` wide. Marks of a kind are one path, so that a picture of
 hourly backups has as few elements as one of daily ones.
@@ -27,13 +27,13 @@ class DayShown:
         day: the day.
         points: how many recovery points, by their kinds.
         known: what is known of them.
-        changed: how many bytes changed.
+        written: how many bytes were written.
     """
 
     day: str
     points: str
     known: str
-    changed: str
+    written: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,10 @@ def _day(marks: Sequence[Mark]) -> DayShown:
     counts = _counts(marks)
     known = ", ".join(f"{counts[letter]} {what}" for letter, what in _KNOWN.items() if letter in counts)
     return DayShown(
-        day=date(marks[0].second), points=_kinds(counts), known=known or "-", changed=amount(sum(m[2] for m in marks))
+        day=date(marks[0].second),
+        points=_kinds(counts),
+        known=known or "-",
+        written=amount(sum(mark.written for mark in marks)),
     )
 
 

@@ -32,7 +32,21 @@ from shared.page.reading import PointsSeen, Seen
 from shared.page.rendering import headers, render
 from shared.page.scale import midnights
 from shared.page.timeline import timeline
-from tests.logic.page_samples import APP, DAY, GIB, HOUR, NOON, NOW, damaged, every_state, points_of, seen, told, url
+from tests.logic.page_samples import (
+    APP,
+    DAY,
+    GIB,
+    HOUR,
+    MIB,
+    NOON,
+    NOW,
+    damaged,
+    every_state,
+    points_of,
+    seen,
+    told,
+    url,
+)
 from tests.logic.records import MANAGED
 from tests.logic.retention_points import point_at, printed
 
@@ -197,6 +211,14 @@ def test_an_unusual_run_is_marked_in_the_chart_and_in_the_table() -> None:
     assert (found.unusual, found.odd.count("M"), found.marks.count("M"), found.most) == (1, 1, 1, "61 GiB")
     days = timeline(history, NOW, late_after=LATE, going=(), run=None).days
     assert "1 unusual" in days[0].known
+
+
+def test_the_chart_measures_what_the_rule_for_unusual_runs_does() -> None:
+    """What a run clears, as a guest that discards does, is neither unusual nor drawn as if it were."""
+    points = [replace(point, bytes_written=10 * MIB, bytes_cleared=5 * GIB) for point in points_of()]
+    found = chart(history_of(points, NOW), NOW)
+    assert found.summary == "bytes written by 28 runs: at most 10 MiB; usual are 10 MiB"
+    assert (found.last, found.most, found.unusual) == ("10 MiB", "10 MiB", 0)
 
 
 def test_a_day_begins_at_midnight_in_the_picture() -> None:
