@@ -101,7 +101,7 @@ class PlanShown:
         disk, short: the disk's names.
         state, reason, rules: as on record.
         going, points: how many of how many recovery points it takes.
-        freed: the bytes that frees.
+        freed: the bytes that frees, at most if some of them are deleted already: what each frees is not on record.
         command: what approves it; empty if it does not wait.
         hash: by which it is approved.
     """
@@ -245,7 +245,8 @@ def _timeline(
         history,
         now,
         late_after=timedelta(seconds=disk.late_after_seconds),
-        going=going(plan),
+        going=going(plan) if plan and plan.is_going_on else (),
+        would_go=going(plan) if plan and not plan.is_going_on else (),
         run=stage if is_run else None,
         is_due=disk.late_at is not None,
     )
@@ -278,7 +279,7 @@ def space(history: History, now: datetime, prices: Prices) -> Space:
 
 
 def _plan(plan: PlanOnRecord, short: Mapping[str, str]) -> PlanShown:
-    exact = plan.bytes_freed == plan.bytes_freed_at_least
+    exact = plan.bytes_freed == plan.bytes_freed_at_least and not plan.deleted
     return PlanShown(
         disk=plan.disk.name,
         short=short[plan.disk.name],

@@ -70,6 +70,7 @@ def timeline(
     late_after: timedelta,
     going: Collection[int],
     run: Progress | None,
+    would_go: Collection[int] = (),
     is_due: bool = True,
 ) -> Timeline:
     """Draw a disk's recovery points.
@@ -80,10 +81,11 @@ def timeline(
         late_after: how old the newest good recovery point may become.
         going: the seconds of the recovery points that the retention takes next.
         run: its open run.
+        would_go: the seconds of those that it would take if its plan were carried out.
         is_due: whether backups of it are due at all.
     """
     start, end = window(now)
-    marks = [_at(mark, end, going) for mark in since(history, start)]
+    marks = [_at(mark, end, going, would_go) for mark in since(history, start)]
     known = max(start, history.since)
     gaps = [gap for gap in _gaps(history, end, late_after.total_seconds(), is_due=is_due) if gap[1] > known]
     told = [_told(first, last, now) for first, last in gaps]
@@ -117,13 +119,15 @@ def _minute(second: int, now: datetime) -> str:
     return found.text if found else ""
 
 
-def _at(mark: Mark, now: int, going: Collection[int]) -> Mark:
+def _at(mark: Mark, now: int, going: Collection[int], would_go: Collection[int]) -> Mark:
     """Give a mark as it holds now: one that a plan takes is like one that is being deleted; kept is none for ever."""
     letters = mark.letters
     if "k" in letters and not mark.is_kept(now):
         letters = letters.replace("k", "")
     if mark.second in going and "g" not in letters:
         letters += "g"
+    if mark.second in would_go and "g" not in letters:
+        letters += "w"
     return mark if letters == mark.letters else mark._replace(letters=letters)
 
 
@@ -146,7 +150,7 @@ def _day(marks: Sequence[Mark]) -> DayShown:
     )
 
 
-_KNOWN = {"x": "damaged", "v": "verified", "d": "drilled", "k": "kept", "g": "going", "u": "unusual"}
+_KNOWN = {"x": "damaged", "v": "verified", "d": "drilled", "k": "kept", "g": "going", "w": "would go", "u": "unusual"}
 """What is known of recovery points, by the letters of their marks."""
 
 
@@ -231,6 +235,7 @@ _TOUCHING = 2.0
 
 _DOT = "h0"
 _RING = "m-7 0a7 7 0 1 0 14 0a7 7 0 1 0-14 0"
+_SQUARE = "m-7-7h14v14h-14z"
 _DIAMOND = "m0-5.5l5.5 5.5l-5.5 5.5l-5.5-5.5z"
 _TRIANGLE = "m0-5.5l5.5 10h-11z"
 _CROSS = "m-4.5-4.5l9 9m0-9l-9 9"
@@ -240,6 +245,7 @@ _BAR = "m-4 0h8"
 
 _DRAWN = {
     "g": ("going", _RING, _LINE),
+    "w": ("would", _SQUARE, _LINE),
     "f": ("full", _DOT, _LINE),
     "i": ("incremental", _DOT, _LINE),
     "r": ("resync", _DIAMOND, _LINE),

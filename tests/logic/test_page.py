@@ -22,10 +22,11 @@ from shared.model.history import History, history_of
 from shared.model.point import PointState
 from shared.model.report import AppReport, DiskReport, Flag, State
 from shared.model.requests import RestoreRequest
+from shared.model.retention_plan import PlanState
 from shared.page import restore_ways
 from shared.page.accepted import prefers_json
 from shared.page.chart import chart
-from shared.page.disk_page import disk_page
+from shared.page.disk_page import disk_page, fates_of
 from shared.page.overview import overview
 from shared.page.pages import _common
 from shared.page.reading import PointsSeen, Seen
@@ -42,6 +43,7 @@ from tests.logic.page_samples import (
     NOW,
     damaged,
     every_state,
+    plan_of,
     points_of,
     seen,
     told,
@@ -182,6 +184,37 @@ def test_a_timeline_draws_what_is_known_of_each_point() -> None:
     assert "1 going" in found.summary
     assert found.run is None
     assert found.points == 28
+
+
+@pytest.mark.parametrize(
+    ("state", "drawn_as"),
+    [
+        (PlanState.REPORT, "would"),
+        (PlanState.WAITING, "would"),
+        (PlanState.APPROVED, "going"),
+        (PlanState.DELETING, "going"),
+        (PlanState.DONE, ""),
+    ],
+)
+def test_the_retention_is_said_to_take_only_what_nobody_has_to_approve_any_more(
+    state: PlanState, drawn_as: str
+) -> None:
+    disk, times = told("os.vhd"), [point.time for point in points_of()[-24:-20]]
+    plan = replace(plan_of(disk.disk, times), state=state)
+    [row] = overview(seen([disk], histories([disk]), plans=[plan])).disks
+    assert row.timeline
+    assert row.timeline.paths.keys() & {"would", "going"} == ({drawn_as} if drawn_as else set())
+    said = {fate for fate, _ in fates_of(plan).values()}
+    assert said == {"goes" if drawn_as == "going" else "would go"}
+
+
+def test_what_is_left_of_a_plan_frees_no_more_than_all_of_it() -> None:
+    """What each recovery point frees is not on record."""
+    disk, times = told("os.vhd"), [point.time for point in points_of()[-24:-20]]
+    for deleted, left, frees in ((0, 4, "12 GiB"), (3, 1, "up to 12 GiB")):
+        plan = replace(plan_of(disk.disk, times), state=PlanState.DELETING, deleted=deleted)
+        [shown] = overview(seen([disk], plans=[plan])).plans
+        assert (shown.going, shown.freed) == (left, frees)
 
 
 def test_a_gap_is_drawn_where_no_good_point_was_for_longer_than_may_be() -> None:
