@@ -122,8 +122,10 @@ class History:
     Attributes:
         points: how many recovery points are on record.
         oldest: the second of the oldest; 0 if there is none.
-        added: bytes that they added when they were sealed, as far as that is known: what they hold, at most.
+        added: bytes that they added when they were sealed, as far as that is known. They hold more if others were
+            deleted, as what these had added and no run wrote over is theirs now.
         unknown: of how many of them it is not known.
+        is_whole: whether none of those that they are built upon was deleted.
         usual: bytes that a run usually writes; None if too few runs are on record.
         since: the second from which on no recovery point is left out.
         marks: the recovery points since then, oldest first.
@@ -134,6 +136,7 @@ class History:
     oldest: Second = 0
     added: Count = 0
     unknown: Count = 0
+    is_whole: bool = False
     usual: float | None = None
     since: Second = 0
     marks: tuple[Mark, ...] = ()
@@ -181,6 +184,7 @@ def _history(
         oldest=_second_of(points[0]) if points else 0,
         added=sum(known),
         unknown=len(points) - len(known),
+        is_whole=is_whole(points),
         usual=usual_written(points),
         since=max(0, first),
         marks=tuple(
@@ -210,6 +214,16 @@ def _limits(points: Sequence[RecoveryPoint], before: History | None, late_after:
     return {at: limit for at, limit in (known | new).items() if limit}
 
 
+def is_whole(points: Sequence[RecoveryPoint]) -> bool:
+    """Return whether each recovery point adds to the one before it, or to none: none between two was deleted.
+
+    Args:
+        points: all of a disk, oldest first.
+    """
+    bases = ["", *(point.backup_snapshot for point in points)]
+    return all(point.added_since in {"", base} for point, base in zip(points, bases, strict=False))
+
+
 def _removed(points: Sequence[RecoveryPoint], before: History) -> list[Span]:
     """Give the good recovery points of an earlier history that are no more, and those that were none even then."""
     there = {_second_of(point) for point in points}
@@ -225,7 +239,7 @@ def _unrecorded(points: Sequence[RecoveryPoint]) -> list[Span]:
     return [
         Span(_second_of(before), min(_second(datetime.fromisoformat(after.added_since)), _second_of(after)), 0)
         for before, after in pairwise(points)
-        if after.added_since not in {"", before.backup_snapshot} and after.added_since > before.backup_snapshot
+        if after.added_since not in {"", before.backup_snapshot} and after.added_since > before.time
     ]
 
 

@@ -54,7 +54,7 @@ class DiskShown:
         good_point: when that was.
         next_tick: when its next backup is due; None if none is.
         busy: what it is busy with.
-        space: what its backups hold.
+        space: what its recovery points added.
     """
 
     name: str
@@ -74,15 +74,15 @@ class DiskShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """What the recovery points of a disk hold, as far as they say it.
+    """What the recovery points of a disk added to the backups, as far as they say it.
 
     Attributes:
         points: how many there are.
         oldest: the oldest.
-        added: the bytes that they added.
+        added: the bytes that they added when they were sealed.
         unknown: of how many that is not known.
         usual: what a run usually writes.
-        month: what that costs in a month; empty without a price.
+        month: what that costs in a month; empty without a price, and where they hold more than that.
     """
 
     points: int
@@ -265,9 +265,10 @@ def going(plan: PlanOnRecord | None) -> frozenset[int]:
 
 
 def space(history: History, now: datetime, prices: Prices) -> Space:
-    """Say what a disk's recovery points hold."""
+    """Say what a disk's recovery points added; that is what they hold, and so has a price, if all of them are there."""
     oldest = datetime.fromtimestamp(history.oldest, now.tzinfo) if history.oldest else None
-    money = cost(Bytes(history.added, history.added), prices.backup_gib_month)
+    is_held = history.is_whole and not history.unknown
+    money = cost(Bytes(history.added, history.added), prices.backup_gib_month) if is_held else None
     return Space(
         points=history.points,
         oldest=moment(oldest, now),

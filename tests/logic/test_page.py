@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from shared.model.disk import Disk
 from shared.model.history import History, history_of
-from shared.model.point import PointState
+from shared.model.point import PointState, RecoveryPoint
+from shared.model.prices import Prices
 from shared.model.report import AppReport, DiskReport, Flag, State
 from shared.model.requests import RestoreRequest
 from shared.model.retention_plan import PlanState
@@ -27,7 +28,7 @@ from shared.page import restore_ways
 from shared.page.accepted import prefers_json
 from shared.page.chart import chart
 from shared.page.disk_page import disk_page, fates_of
-from shared.page.overview import overview
+from shared.page.overview import overview, space
 from shared.page.pages import _common
 from shared.page.reading import PointsSeen, Seen
 from shared.page.rendering import headers, render
@@ -252,6 +253,25 @@ def test_the_chart_measures_what_the_rule_for_unusual_runs_does() -> None:
     found = chart(history_of(points, NOW), NOW)
     assert found.summary == "bytes written by 28 runs: at most 10 MiB; usual are 10 MiB"
     assert (found.last, found.most, found.unusual) == ("10 MiB", "10 MiB", 0)
+
+
+def test_a_price_is_told_only_where_the_points_hold_what_they_added() -> None:
+    """Once the first of them is deleted, what it held and no run wrote over is held by the others."""
+    full, *others = points_of(10)
+    points = [
+        full,
+        *(replace(after, added_since=before.backup_snapshot) for before, after in pairwise([full, *others])),
+    ]
+    unknown = [*points[:-1], replace(points[-1], added_bytes=None)]
+    copies = [replace(point, backup_snapshot="") for point in points_of(10)]
+    prices = Prices(backup_gib_month=0.05, currency="EUR")
+
+    def month(points: Sequence[RecoveryPoint]) -> str:
+        return space(history_of(points, NOW), NOW, prices).month
+
+    assert month(points)
+    assert month(copies[5:]), "full copies share nothing"
+    assert [month(found) for found in (points[1:], points[:4] + points[5:], unknown)] == ["", "", ""]
 
 
 def test_a_day_begins_at_midnight_in_the_picture() -> None:
