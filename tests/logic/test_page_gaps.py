@@ -6,12 +6,15 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.model.history import History, history_of
 from shared.model.point import RecoveryPoint
 from shared.model.progress import Progress
 from shared.model.report import INTERVALS, OpenJob, State
 from shared.model.schedule import due_around
+from shared.model.words import length
 from shared.page.overview import overview
 from shared.page.timeline import Timeline, timeline
 from tests.logic.page_samples import DAY, GIB, HOUR, NOON, NOW, damaged, points_of, seen, told
@@ -164,3 +167,22 @@ def test_the_table_says_of_a_disk_without_points_in_the_picture_how_long_that_is
     page = page_of(found)
     assert "No recovery point in 14 days" in page
     assert "20 d, since 10 Nov 12:00" in page
+
+
+@given(
+    hours=st.lists(st.integers(1, 40), min_size=2, max_size=60),
+    taken=st.lists(st.sets(st.integers(0, 59)), min_size=1, max_size=6),
+)
+def test_whatever_is_deleted_when_the_gaps_are_those_of_all_points_that_ever_were(
+    hours: list[int], taken: list[set[int]]
+) -> None:
+    points = [point_at(NOW - sum(hours[number:]) * HOUR) for number in range(len(hours))]
+    there, before = list[RecoveryPoint](), None
+    for number, point in enumerate(points):
+        gone = taken[number % len(taken)]
+        before = history_of([*there, point], point.sealed, before=before, late_after=LATE)
+        there = [old for at, old in enumerate(there) if at not in gone] + [point]
+    history = history_of(there, NOW, before=before, late_after=LATE)
+    moments = [point.started for point in points] + [NOW]
+    late = [(a, b) for a, b in pairwise(moments) if b - a > LATE and b > NOW - 14 * DAY]
+    assert gaps(drawn(history)) == [length(b - a) for a, b in late]
