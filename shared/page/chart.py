@@ -1,4 +1,4 @@
-"""The picture of the bytes that a disk's runs changed in the last two weeks. Pure functions."""
+"""The picture of the bytes that a disk's runs wrote in the last two weeks. Pure functions."""
 
 import math
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _FLOOR, _HEIGHT, _LEAST = 44, 38, 1024**2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """The picture of the bytes that each run changed, on a logarithmic scale.
+    """The picture of the bytes that each run wrote, on a logarithmic scale.
 
     Attributes:
         summary: it in words.
@@ -40,7 +40,7 @@ class Chart:
 
 
 def chart(history: History, now: datetime) -> Chart:
-    """Draw how many bytes each run changed."""
+    """Draw how many bytes each run wrote."""
     start, _ = window(now)
     marks = since(history, start)
     if not marks:
@@ -51,7 +51,7 @@ def chart(history: History, now: datetime) -> Chart:
     compared = f"; usual are {amount(usual)}" if usual is not None else ""
     told = f"; {many(len(odd), 'unusual run')}" if odd else ""
     return Chart(
-        summary=f"bytes changed by {many(len(marks), 'run')}: at most {amount(most)}{compared}{told}",
+        summary=f"bytes written by {many(len(marks), 'run')}: at most {amount(most)}{compared}{told}",
         bars=_bars([mark for mark in marks if not mark.is_unusual] if odd else marks, start, scale, dense=dense),
         odd=_bars(odd, start, scale, dense=False),
         marks="".join(f"M{place(mark.second, start) - 4:g} 1h8l-4 5z" for mark in odd),
@@ -70,10 +70,10 @@ def _bars(marks: Iterable[Mark], start: int, scale: float, *, dense: bool) -> st
     """
     tallest: dict[int, int] = {}
     width = _THIN if dense else 1
-    for second, _, written, _ in marks:
-        slot = second - second % width
-        if written >= tallest.get(slot, 0):
-            tallest[slot] = written
+    for mark in marks:
+        slot = mark.second - mark.second % width
+        if mark.written >= tallest.get(slot, 0):
+            tallest[slot] = mark.written
     return "".join(
         f"M{(second - start) / UNIT:.1f} {_FLOOR}v-{max(1.0, scale * math.log1p(written / _LEAST)):.0f}"
         for second, written in tallest.items()

@@ -110,8 +110,9 @@ def disk_page(seen: Seen, whole: Overview, told: DiskReport, found: PointsSeen |
 
 
 def fates_of(plan: PlanOnRecord | None) -> Mapping[str, tuple[str, str]]:
-    """Return, for each point of a plan, whether it stays or goes, and why."""
-    groups = [("stays", plan.stay), ("goes", plan.go)] if plan else []
+    """Return, for each point of a plan, whether it stays, goes, or would go if it were carried out, and why."""
+    goes = "goes" if plan and plan.is_going_on else "would go"
+    groups = [("stays", plan.stay), (goes, plan.go)] if plan else []
     return {time: (fate, why) for fate, text in groups for why, times in _read(text).items() for time in times}
 
 

@@ -48,13 +48,13 @@ class DiskShown:
         since: since when it is in that.
         flags: what else is said of it.
         timeline: its recovery points; None if they are not on record yet.
-        chart: the bytes its runs changed; None likewise.
+        chart: the bytes its runs wrote; None likewise.
         size: of the disk.
         age: of the newest good recovery point.
         good_point: when that was.
         next_tick: when its next backup is due; None if none is.
         busy: what it is busy with.
-        space: what its backups hold.
+        space: what its recovery points added.
     """
 
     name: str
@@ -74,15 +74,15 @@ class DiskShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """What the recovery points of a disk hold, as far as they say it.
+    """What the recovery points of a disk added to the backups, as far as they say it.
 
     Attributes:
         points: how many there are.
         oldest: the oldest.
-        added: the bytes that they added.
+        added: the bytes that they added when they were sealed.
         unknown: of how many that is not known.
         usual: what a run usually writes.
-        month: what that costs in a month; empty without a price.
+        month: what that costs in a month; empty without a price, and where they hold more than that.
     """
 
     points: int
@@ -101,7 +101,7 @@ class PlanShown:
         disk, short: the disk's names.
         state, reason, rules: as on record.
         going, points: how many of how many recovery points it takes.
-        freed: the bytes that frees.
+        freed: the bytes that frees, at most if some of them are deleted already: what each frees is not on record.
         command: what approves it; empty if it does not wait.
         hash: by which it is approved.
     """
@@ -245,8 +245,10 @@ def _timeline(
         history,
         now,
         late_after=timedelta(seconds=disk.late_after_seconds),
-        going=going(plan),
+        going=going(plan) if plan and plan.is_going_on else (),
+        would_go=going(plan) if plan and not plan.is_going_on else (),
         run=stage if is_run else None,
+        is_due=disk.late_at is not None,
     )
 
 
@@ -263,9 +265,10 @@ def going(plan: PlanOnRecord | None) -> frozenset[int]:
 
 
 def space(history: History, now: datetime, prices: Prices) -> Space:
-    """Say what a disk's recovery points hold."""
+    """Say what a disk's recovery points added; that is what they hold, and so has a price, if all of them are there."""
     oldest = datetime.fromtimestamp(history.oldest, now.tzinfo) if history.oldest else None
-    money = cost(Bytes(history.added, history.added), prices.backup_gib_month)
+    is_held = history.is_whole and not history.unknown
+    money = cost(Bytes(history.added, history.added), prices.backup_gib_month) if is_held else None
     return Space(
         points=history.points,
         oldest=moment(oldest, now),
@@ -277,7 +280,7 @@ def space(history: History, now: datetime, prices: Prices) -> Space:
 
 
 def _plan(plan: PlanOnRecord, short: Mapping[str, str]) -> PlanShown:
-    exact = plan.bytes_freed == plan.bytes_freed_at_least
+    exact = plan.bytes_freed == plan.bytes_freed_at_least and not plan.deleted
     return PlanShown(
         disk=plan.disk.name,
         short=short[plan.disk.name],

@@ -124,7 +124,7 @@ def every_state() -> Seen:
                 stage="copying", done=43 * GIB, total=128 * GIB, since=NOW - timedelta(minutes=20), seen=NOW
             )
         },
-        plans=[_plan(url("web-01-os.vhd"), going)],
+        plans=[plan_of(url("web-01-os.vhd"), going)],
     )
 
 
@@ -194,7 +194,7 @@ def _ended() -> Sequence[EndedJob]:
     ]
 
 
-def _plan(disk: str, going: Sequence[str]) -> PlanOnRecord:
+def plan_of(disk: str, going: Sequence[str]) -> PlanOnRecord:
     return PlanOnRecord(
         disk=Disk.parse(disk),
         state=PlanState.WAITING,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,14 +11,15 @@ from hypothesis import strategies as st
 from shared.model import ended, history
 from shared.model.disk import Disk
 from shared.model.ended import MOST_ENDED, EndedJob, ended_job, with_ended
-from shared.model.history import MOST_MARKS, WINDOW, History, Mark, history_of, mark_of
+from shared.model.history import MOST_MARKS, MOST_SPANS, WINDOW, History, Mark, Span, history_of, mark_of
 from shared.model.job import Stage
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.run import Kind
+from shared.page.timeline import timeline
 from tests.logic.records import NOON, RESTORE
 from tests.logic.retention_points import NOW, point_at
 
-HOUR, MIB = timedelta(hours=1), 2**20
+HOUR, DAY, MIB = timedelta(hours=1), timedelta(days=1), 2**20
 PROPERTY = 32 * 1024
 """Characters of a text in a table (REST: Understanding the Table service data model)."""
 
@@ -58,8 +60,9 @@ def test_a_history_of_very_many_points_says_from_when_on_it_leaves_none_out() ->
 )
 def test_a_mark_shows_what_is_known_of_its_point(known: dict[str, object], shows: str) -> None:
     mark = mark_of(point_at(NOW, **known))
-    flags = ("is_verified", "is_damaged", "is_going", "is_kept", "is_drilled", "is_unusual")
-    assert {flag for flag in flags if getattr(mark, flag)} == ({shows} if shows else set())
+    flags = ("is_verified", "is_damaged", "is_going", "is_drilled", "is_unusual")
+    found = {flag for flag in flags if getattr(mark, flag)} | ({"is_kept"} if mark.is_kept(mark.second) else set())
+    assert found == ({shows} if shows else set())
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -80,26 +83,75 @@ marks = st.builds(
     letters=st.sampled_from(["f", "ivdku", "tx", "rg"]),
     written=numbers,
     added=st.none() | numbers,
+    late_after=st.integers(0, 10**8),
+    kept_until=st.integers(0, 4_000_000_000),
+)
+histories = st.builds(
+    History,
+    points=numbers,
+    marks=st.lists(marks).map(tuple),
+    spans=st.lists(st.builds(Span, *[st.integers(0, 4_000_000_000)] * 3)).map(tuple),
+    usual=st.none() | st.floats(0, 1e18),
 )
 
 
-@given(st.builds(History, points=numbers, marks=st.lists(marks).map(tuple), usual=st.none() | st.floats(0, 1e18)))
+@given(histories)
 def test_a_history_is_read_as_it_was_written(told: History) -> None:
     assert history.from_text(history.to_text(told)) == told
 
 
+QUARTER = HOUR / 4
+
+
+def quarter_hourly(**known: Any) -> list[RecoveryPoint]:
+    return [point_at(NOW - number * QUARTER, **known) for number in range(4 * 24 * 30, 0, -1)]
+
+
 def test_the_longest_history_fits_in_a_property() -> None:
-    mark = Mark(4_000_000_000, "ivxgdku", 2**63, 2**63)
-    whole = History(
-        points=2**63,
-        oldest=4_000_000_000,
-        added=2**63,
-        unknown=2**63,
-        usual=1.2345678901234567e18,
-        since=4_000_000_000,
-        marks=(mark,) * MOST_MARKS,
+    known = {"kept": True, "kept_until": NOW + 400 * DAY, "drilled": NOW, "drill_result": "done: identical"}
+    points = quarter_hourly(
+        **known, bytes_written=2**50, added_bytes=2**50, state=PointState.DELETING, damage="differs", kind=Kind.RESYNC
     )
+    whole = history_of(points, NOW, late_after=400 * DAY)
     assert len(history.to_text(whole)) < PROPERTY
+    thinned = history_of(points[::3], NOW, before=whole, late_after=400 * DAY)
+    assert len(history.to_text(thinned)) < PROPERTY
+
+
+def test_a_history_that_was_thinned_again_and_again_fits_in_a_property_and_loses_no_gap() -> None:
+    points = [point for point in quarter_hourly() if not NOW - 3 * DAY < point.started < NOW - 2 * DAY]
+    found = None
+    for number in range(4 * 24 * 2, len(points) + 1, 40):
+        now = points[number - 1].started
+        found = history_of(points[:number], now, before=found, late_after=QUARTER * 1.5)
+        assert len(history.to_text(found)) < PROPERTY
+    found = history_of(points, NOW, before=found, late_after=QUARTER * 1.5)
+    for every in (2, 4, 8, 96):
+        found = history_of(points[::-every][::-1], NOW, before=found, late_after=QUARTER * 1.5)
+        assert len(history.to_text(found)) < PROPERTY
+        assert len(found.spans) <= MOST_SPANS
+        drawn = timeline(found, NOW, late_after=QUARTER * 1.5, going=(), run=None)
+        assert [how_long for _, _, how_long, _ in drawn.gaps] == ["24 h"], every
+
+
+def test_a_history_of_before_is_read_and_knows_less() -> None:
+    found = history.from_text('{"points":1,"oldest":7,"since":5,"marks":[[7,"fk",512,null]]}')
+    assert found
+    assert found.marks == (Mark(7, "fk", 512, None, late_after=0, kept_until=0),)
+    assert found.marks[0].is_kept(4_000_000_000)
+
+
+def test_a_mark_keeps_how_late_the_next_could_be_when_its_point_was_sealed() -> None:
+    points = hourly(3)
+    first = history_of(points[:2], NOW - 2 * HOUR, late_after=18 * HOUR)
+    then = history_of(points, NOW, before=first, late_after=1.5 * HOUR)
+    assert [mark.late_after for mark in then.marks] == [0, 18 * 3600, 5400], "nobody knows that of the first"
+
+
+def test_a_damaged_point_that_is_being_deleted_stays_damaged_in_the_history() -> None:
+    point = point_at(NOW, state=PointState.DAMAGED, damage="differs").as_deleting("no rule keeps it")
+    assert mark_of(point).is_damaged
+    assert mark_of(point).is_going
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"marks": [[1]]}', '{"marks": [[-1, "f", 0, 0]]}', 7])

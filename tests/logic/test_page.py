@@ -19,20 +19,37 @@ from hypothesis import strategies as st
 
 from shared.model.disk import Disk
 from shared.model.history import History, history_of
-from shared.model.point import PointState
+from shared.model.point import PointState, RecoveryPoint
+from shared.model.prices import Prices
 from shared.model.report import AppReport, DiskReport, Flag, State
 from shared.model.requests import RestoreRequest
+from shared.model.retention_plan import PlanState
 from shared.page import restore_ways
 from shared.page.accepted import prefers_json
 from shared.page.chart import chart
-from shared.page.disk_page import disk_page
-from shared.page.overview import overview
+from shared.page.disk_page import disk_page, fates_of
+from shared.page.overview import overview, space
 from shared.page.pages import _common
 from shared.page.reading import PointsSeen, Seen
 from shared.page.rendering import headers, render
 from shared.page.scale import midnights
 from shared.page.timeline import timeline
-from tests.logic.page_samples import APP, DAY, GIB, HOUR, NOON, NOW, damaged, every_state, points_of, seen, told, url
+from tests.logic.page_samples import (
+    APP,
+    DAY,
+    GIB,
+    HOUR,
+    MIB,
+    NOON,
+    NOW,
+    damaged,
+    every_state,
+    plan_of,
+    points_of,
+    seen,
+    told,
+    url,
+)
 from tests.logic.records import MANAGED
 from tests.logic.retention_points import point_at, printed
 
@@ -170,10 +187,41 @@ def test_a_timeline_draws_what_is_known_of_each_point() -> None:
     assert found.points == 28
 
 
+@pytest.mark.parametrize(
+    ("state", "drawn_as"),
+    [
+        (PlanState.REPORT, "would"),
+        (PlanState.WAITING, "would"),
+        (PlanState.APPROVED, "going"),
+        (PlanState.DELETING, "going"),
+        (PlanState.DONE, ""),
+    ],
+)
+def test_the_retention_is_said_to_take_only_what_nobody_has_to_approve_any_more(
+    state: PlanState, drawn_as: str
+) -> None:
+    disk, times = told("os.vhd"), [point.time for point in points_of()[-24:-20]]
+    plan = replace(plan_of(disk.disk, times), state=state)
+    [row] = overview(seen([disk], histories([disk]), plans=[plan])).disks
+    assert row.timeline
+    assert row.timeline.paths.keys() & {"would", "going"} == ({drawn_as} if drawn_as else set())
+    said = {fate for fate, _ in fates_of(plan).values()}
+    assert said == {"goes" if drawn_as == "going" else "would go"}
+
+
+def test_what_is_left_of_a_plan_frees_no_more_than_all_of_it() -> None:
+    """What each recovery point frees is not on record."""
+    disk, times = told("os.vhd"), [point.time for point in points_of()[-24:-20]]
+    for deleted, left, frees in ((0, 4, "12 GiB"), (3, 1, "up to 12 GiB")):
+        plan = replace(plan_of(disk.disk, times), state=PlanState.DELETING, deleted=deleted)
+        [shown] = overview(seen([disk], plans=[plan])).plans
+        assert (shown.going, shown.freed) == (left, frees)
+
+
 def test_a_gap_is_drawn_where_no_good_point_was_for_longer_than_may_be() -> None:
     points = [point for point in points_of() if not NOW - 6 * DAY < point.started < NOW - 4 * DAY]
     found = timeline(history_of(points, NOW), NOW, late_after=LATE, going=(), run=None)
-    [(x, width, how_long)] = found.gaps
+    [(x, width, how_long, _)] = found.gaps
     before = max(point.started for point in points if point.started < NOW - 5 * DAY)
     assert x == pytest.approx((before - (NOW - 14 * DAY)) / DAY * 36, abs=0.1)
     assert width == pytest.approx(36 * 2.5)
@@ -197,6 +245,33 @@ def test_an_unusual_run_is_marked_in_the_chart_and_in_the_table() -> None:
     assert (found.unusual, found.odd.count("M"), found.marks.count("M"), found.most) == (1, 1, 1, "61 GiB")
     days = timeline(history, NOW, late_after=LATE, going=(), run=None).days
     assert "1 unusual" in days[0].known
+
+
+def test_the_chart_measures_what_the_rule_for_unusual_runs_does() -> None:
+    """What a run clears, as a guest that discards does, is neither unusual nor drawn as if it were."""
+    points = [replace(point, bytes_written=10 * MIB, bytes_cleared=5 * GIB) for point in points_of()]
+    found = chart(history_of(points, NOW), NOW)
+    assert found.summary == "bytes written by 28 runs: at most 10 MiB; usual are 10 MiB"
+    assert (found.last, found.most, found.unusual) == ("10 MiB", "10 MiB", 0)
+
+
+def test_a_price_is_told_only_where_the_points_hold_what_they_added() -> None:
+    """Once the first of them is deleted, what it held and no run wrote over is held by the others."""
+    full, *others = points_of(10)
+    points = [
+        full,
+        *(replace(after, added_since=before.backup_snapshot) for before, after in pairwise([full, *others])),
+    ]
+    unknown = [*points[:-1], replace(points[-1], added_bytes=None)]
+    copies = [replace(point, backup_snapshot="") for point in points_of(10)]
+    prices = Prices(backup_gib_month=0.05, currency="EUR")
+
+    def month(points: Sequence[RecoveryPoint]) -> str:
+        return space(history_of(points, NOW), NOW, prices).month
+
+    assert month(points)
+    assert month(copies[5:]), "full copies share nothing"
+    assert [month(found) for found in (points[1:], points[:4] + points[5:], unknown)] == ["", "", ""]
 
 
 def test_a_day_begins_at_midnight_in_the_picture() -> None:

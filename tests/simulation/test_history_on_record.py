@@ -49,10 +49,10 @@ async def test_what_is_found_out_of_a_point_is_in_the_history_when_its_job_has_e
     await ask(scene, VERIFY_QUEUE, disk=scene.disk.url)
     await ask(scene, DRILL_QUEUE, disk=scene.disk.url, point="latest")
     [mark] = (await history(scene)).marks
-    assert (mark.is_verified, mark.is_drilled, mark.is_kept) == (True, True, False)
+    assert (mark.is_verified, mark.is_drilled, mark.is_kept(mark.second)) == (True, True, False)
     await ask(scene, MANAGE_QUEUE, do="keep", disk=scene.disk.url, point=scene.world.points_of(scene.disk)[0].time)
     [mark] = (await history(scene)).marks
-    assert mark.is_kept
+    assert mark.is_kept(mark.second)
 
 
 async def test_a_point_that_was_deleted_is_damaged_in_the_history_and_good_again_once_it_is_back() -> None:

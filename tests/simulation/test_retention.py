@@ -18,6 +18,7 @@ from shared.model.messages import RetentionMessage
 from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE, RETENTION_QUEUE
 from shared.model.point import PointState, RecoveryPoint
 from shared.model.retention_plan import PlanOnRecord, PlanState, hash_of_all
+from shared.page.timeline import timeline
 from shared.points.rebuild_catalogue import rebuild_catalogue
 from shared.retention import retain
 from shared.retention.deleting import PointStaysError, delete_point
@@ -675,3 +676,16 @@ async def test_a_queue_that_takes_no_messages_of_the_retention_keeps_no_tick_fro
     scene.world.refusing = set()
     await go_on(scene, 1)
     assert plan(scene).planned > planned, "the next tick asks again"
+
+
+async def test_what_the_retention_took_is_no_gap_on_the_page() -> None:
+    scene = await with_points("daily=4", 20)
+    await approve(scene)
+    await go_on(scene, 2)
+    assert len(times(scene)) < 10, "one of two is deleted"
+    told = await scene.services.status.read_all()
+    [history], [report] = told.histories.values(), told.report.disks
+    late_after = timedelta(seconds=report.late_after_seconds)
+    assert history.spans
+    drawn = timeline(history, scene.world.now, late_after=late_after, going=(), run=None)
+    assert (late_after, list(drawn.gaps)) == (1.5 * HALF_A_DAY, [])

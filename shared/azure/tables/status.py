@@ -419,18 +419,20 @@ class Status:
                 else:
                     said = await report(record, row)
                     is_known_so = only_stale and _has_newest(row, record)
-                    more = await self._history(disk, points) if points and not is_known_so else {}
+                    more = await self._history(disk, points, row, said) if points and not is_known_so else {}
                     done = await self._put(disk.key, said, row, more=more, repeat=repeat, anew=anew)
                 if done:
                     return
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
 
-    async def _history(self, disk: Disk, points: ReadPoints) -> dict[str, str]:
+    async def _history(self, disk: Disk, points: ReadPoints, row: StatusRow | None, told: DiskReport) -> dict[str, str]:
         """Write the history of a disk; nothing if its recovery points can't be read, which is logged."""
         with _logged(disk.name):
-            found = await points(disk)
-            newest = found[-1].time if found else ""
-            return {HISTORY: history.to_text(history_of(found, self._now())), _NEWEST: newest}
+            known = await points(disk)
+            before = history.from_text(row.values.get(HISTORY)) if row else None
+            late_after = timedelta(seconds=told.late_after_seconds)
+            found = history_of(known, self._now(), before=before, late_after=late_after)
+            return {HISTORY: history.to_text(found), _NEWEST: known[-1].time if known else ""}
         return {}
 
     async def _put(
