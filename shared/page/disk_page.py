@@ -36,6 +36,7 @@ class PointShown:
         size, changed, added: bytes of the disk, those that its run wrote and cleared, those that only it added.
         notes: what else is known of it, each as what and how.
         fate: whether the retention has it stay or go, and why.
+        offer: what restoring it gives, in a line.
         ways: how it can be restored.
     """
 
@@ -49,6 +50,7 @@ class PointShown:
     added: str
     notes: Sequence[tuple[str, str]]
     fate: str
+    offer: str
     ways: Sequence[Way]
 
 
@@ -103,7 +105,7 @@ def disk_page(seen: Seen, whole: Overview, told: DiskReport, found: PointsSeen |
         facts=_facts(told, now),
         points=[_point(disk, point, fates.get(point.time, ("", "")), now, account) for point in points if disk],
         said=_said(found),
-        before=points[-1].time if found and found.earlier else "",
+        before=points[-1].time if points and found and found.earlier else "",
         is_first=not (found and found.later),
         midnights=whole.midnights,
     )
@@ -128,6 +130,8 @@ def _said(found: PointsSeen | None) -> str:
         return "It has no recovery point yet."
     if len(found.points) == found.total:
         return f"{many(found.total, 'recovery point')}, the newest first."
+    if not found.points:
+        return f"No recovery point is older than that; there are {many(found.total, 'recovery point')}."
     first = found.later + 1
     return f"{first} to {found.later + len(found.points)} of {many(found.total, 'recovery point')}, the newest first."
 
@@ -165,8 +169,15 @@ def _point(disk: Disk, point: RecoveryPoint, fate: tuple[str, str], now: datetim
         added=amount(point.added_bytes),
         notes=_notes(point, now),
         fate=", ".join(text for text in fate if text),
+        offer=_offer(point, now),
         ways=ways(disk, point, account),
     )
+
+
+def _offer(point: RecoveryPoint, now: datetime) -> str:
+    at = moment(point.time, now, seconds=True)
+    what = "what is left of the disk" if point.state is PointState.DAMAGED else "the disk"
+    return f"Restore {what} as it was at {at.text}" if at else ""
 
 
 def _notes(point: RecoveryPoint, now: datetime) -> list[tuple[str, str]]:

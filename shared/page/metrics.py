@@ -46,18 +46,24 @@ def _of_disks(report: Report) -> Iterator[str]:
     yield from _gauge("tidemark_disk_attention", "Whether somebody must do something about a disk.", needs)
     flags = [(_with(own, flag=str(flag)), 1.0) for own, disk in disks for flag in disk.flags]
     yield from _gauge("tidemark_disk_flag", "What else there is to say of a disk.", flags)
+    newest = "newest good recovery point of a disk"
     ages = [(own, age.total_seconds()) for own, disk in disks if (age := disk.age(report.at))]
-    yield from _gauge("tidemark_disk_good_point_age_seconds", "The age of its newest good recovery point.", ages)
+    yield from _gauge("tidemark_disk_good_point_age_seconds", f"The age of the {newest}.", ages)
     points = [(own, datetime.fromisoformat(disk.good_point) if disk.good_point else None) for own, disk in disks]
-    yield from _gauge("tidemark_disk_good_point_timestamp_seconds", "That point's time.", _at(points))
+    yield from _gauge("tidemark_disk_good_point_timestamp_seconds", f"When the {newest} was.", _at(points))
     late = [(own, disk.late_at) for own, disk in disks]
-    yield from _gauge("tidemark_disk_late_timestamp_seconds", "When that point becomes too old.", _at(late))
+    yield from _gauge(
+        "tidemark_disk_late_timestamp_seconds",
+        f"When the {newest} becomes too old.",
+        _at(late),
+    )
     successes = [(own, disk.last_success) for own, disk in disks]
-    what = "When its last recovery point was sealed."
+    what = "When the last recovery point of a disk was sealed."
     yield from _gauge("tidemark_disk_last_success_timestamp_seconds", what, _at(successes))
-    yield from _gauge("tidemark_disk_size_bytes", "The size of a disk.", [(own, disk.size) for own, disk in disks])
+    sizes = [(own, disk.size) for own, disk in disks if disk.size]
+    yield from _gauge("tidemark_disk_size_bytes", "The size of a disk.", sizes)
     damaged = [(own, disk.damaged_points) for own, disk in disks]
-    yield from _gauge("tidemark_disk_damaged_points", "How many of its recovery points are damaged.", damaged)
+    yield from _gauge("tidemark_disk_damaged_points", "How many recovery points of a disk are damaged.", damaged)
 
 
 def _at(times: Iterable[tuple[str, datetime | None]]) -> list[Sample]:

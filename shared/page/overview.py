@@ -20,6 +20,8 @@ from shared.page.scale import midnights
 from shared.page.shown import Badge, Moment, badge, moment
 from shared.page.timeline import Timeline, timeline
 
+_NOT_ON_RECORD = "Its recovery points are not on record here yet. The next tick puts them there."
+
 _OPEN_PLANS = frozenset({PlanState.REPORT, PlanState.WAITING, PlanState.APPROVED, PlanState.DELETING})
 
 
@@ -48,6 +50,7 @@ class DiskShown:
         since: since when it is in that.
         flags: what else is said of it.
         timeline: its recovery points; None if they are not on record yet.
+        no_timeline: why there is none then.
         chart: the bytes its runs wrote; None likewise.
         size: of the disk.
         age: of the newest good recovery point.
@@ -63,6 +66,7 @@ class DiskShown:
     since: Moment | None
     flags: Sequence[str]
     timeline: Timeline | None
+    no_timeline: str
     chart: Chart | None
     size: str
     age: str
@@ -181,7 +185,7 @@ def _title(report: Report) -> str:
     disks = [disk for disk in report.disks if disk.state is not State.RETIRED]
     needs = sum(disk.needs_attention for disk in report.disks)
     if report.problems:
-        return f"The app needs attention{f', and so do {needs} of {many(len(report.disks), "disk")}' if needs else ''}"
+        return f"The app needs attention{_and_disks(needs, len(report.disks))}"
     if needs:
         return f"{needs} of {many(len(report.disks), 'disk')} need{'s' if needs == 1 else ''} attention"
     if not disks:
@@ -190,22 +194,38 @@ def _title(report: Report) -> str:
     if safe == len(disks):
         return "The disk is safe" if safe == 1 else f"All {safe} disks are safe"
     waiting = Counter(disk.state for disk in disks if disk.state not in {State.SAFE, State.RUNNING})
-    said = {State.NEW: "has no recovery point yet", State.RESTORING: "is being restored"}
-    rest = " and ".join(f"{count} {said.get(state, str(state))}" for state, count in waiting.items())
+    rest = " and ".join(f"{count} {_waits(state, count)}" for state, count in waiting.items())
     return f"{safe} of {many(len(disks), 'disk')} {'is' if safe == 1 else 'are'} safe; {rest}"
+
+
+def _and_disks(needs: int, disks: int) -> str:
+    return f", and so {'does' if needs == 1 else 'do'} {needs} of {many(disks, 'disk')}" if needs else ""
+
+
+def _waits(state: State, count: int) -> str:
+    if state is State.NEW:
+        return f"{'has' if count == 1 else 'have'} no recovery point yet"
+    return f"{'is' if count == 1 else 'are'} being restored" if state is State.RESTORING else str(state)
 
 
 def _ticks(app: AppReport, now: datetime) -> str:
     last, following = moment(app.last_tick, now), moment(app.next_tick, now)
     said = f"Last tick {last.text}, {last.ago}: {app.tick_result}" if last else "There has been no tick yet"
-    return f"{said}. Next tick {following.text}, {following.ago}." if following and app.next_tick else f"{said}."
+    if not following or not app.next_tick:
+        return f"{said}."
+    return f"{said}. The next tick {'is' if app.next_tick >= now else 'was'} due {following.text}, {following.ago}."
 
 
 def _badge(report: Report) -> Badge:
     if report.needs_attention:
         is_bad = bool(report.problems) or report.state is State.FAILING
         return Badge("alarm", "needs attention", "bad" if is_bad else "warn")
-    return Badge("check", "all is well", "good") if report.disks else Badge("new", "nothing yet", "quiet")
+    states = {disk.state for disk in report.disks} - {State.RETIRED}
+    if not states:
+        return Badge("new", "nothing is backed up", "quiet")
+    if states <= {State.SAFE, State.RUNNING}:
+        return Badge("check", "all is well", "good")
+    return Badge("new", "not all are safe yet", "quiet")
 
 
 def _disk(seen: Seen, disk: DiskReport, short: str, prices: Prices) -> DiskShown:
@@ -219,6 +239,7 @@ def _disk(seen: Seen, disk: DiskReport, short: str, prices: Prices) -> DiskShown
         since=moment(disk.since, now),
         flags=sorted(str(flag) for flag in disk.flags if flag not in FOR_INFORMATION),
         timeline=_timeline(disk, history, run, plan, now) if history else None,
+        no_timeline=_NOT_ON_RECORD if disk.last_point else "No recovery point yet.",
         chart=chart(history, now) if history else None,
         size=amount(disk.size) if disk.size else NONE,
         age=length(disk.age(now)),

@@ -93,15 +93,13 @@ class Parsed(HTMLParser):
 
 def drawn(found: Seen) -> str:
     page = overview(found)
-    return render(
-        "status.html", page=page, settings=None, **_common(page, refreshes=True, links=True, disk="", before="")
-    )
+    return render("status.html", page=page, settings=None, **_common(page, refresh="", links=True, disk="", before=""))
 
 
 def drawn_disk(found: Seen, disk: DiskReport, points: PointsSeen | None = None) -> str:
     page = overview(found)
     shown = disk_page(found, page, disk, points, "account")
-    common = _common(page, refreshes=True, links=True, disk=disk.disk, before="")
+    common = _common(page, refresh="", links=True, disk=disk.disk, before="")
     return render("disk.html", page=shown, **common)
 
 
@@ -251,7 +249,7 @@ def test_the_chart_measures_what_the_rule_for_unusual_runs_does() -> None:
     """What a run clears, as a guest that discards does, is neither unusual nor drawn as if it were."""
     points = [replace(point, bytes_written=10 * MIB, bytes_cleared=5 * GIB) for point in points_of()]
     found = chart(history_of(points, NOW), NOW)
-    assert found.summary == "bytes written by 28 runs: at most 10 MiB; usual are 10 MiB"
+    assert found.summary == "bytes written by 28 runs: at most 10 MiB; 10 MiB is usual"
     assert (found.last, found.most, found.unusual) == ("10 MiB", "10 MiB", 0)
 
 
@@ -368,7 +366,7 @@ def test_each_picture_has_words_and_each_table_has_headings() -> None:
 
 def test_a_page_can_be_kept_from_loading_itself_again() -> None:
     page = overview(seen(safe(1)))
-    common = _common(page, refreshes=False, links=True, disk="", before="")
+    common = _common(page, refresh="off", links=True, disk="", before="")
     still = render("status.html", page=page, settings=None, **common)
     assert "http-equiv" not in still
     elsewhere = re.findall(r'href="(\?disk=[^"]+)"', still)
@@ -427,3 +425,43 @@ def test_the_page_of_a_disk_lists_its_points_newest_first_with_what_restoring_ea
     assert page.count("Azure CLI") == 50
     assert "1 to 25 of 61 recovery points" in page
     assert "Earlier ones" in page
+
+
+def test_a_disk_s_page_does_not_fold_up_what_is_being_read_unless_it_is_asked_to() -> None:
+    found = every_state()
+    shown = disk_page(found, overview(found), found.told.report.disks[0], None, "account")
+    pages = {
+        refresh: render(
+            "disk.html", page=shown, **_common(overview(found), refresh=refresh, links=True, disk="d", before="")
+        )
+        for refresh in ("", "on", "off")
+    }
+    assert [refresh for refresh, page in pages.items() if "http-equiv" in page] == ["on"]
+    assert "refresh=on" in pages[""]
+
+
+@pytest.mark.parametrize(
+    ("disks", "tone"),
+    [
+        (safe(2), "good"),
+        ([*safe(1), told("b.vhd", State.RUNNING), told("c.vhd", State.RETIRED)], "good"),
+        ([told("a.vhd", State.NEW), told("b.vhd", State.NEW)], "quiet"),
+        ([*safe(1), told("b.vhd", State.RESTORING)], "quiet"),
+        ([told("b.vhd", State.RETIRED)], "quiet"),
+        ([], "quiet"),
+        ([*safe(1), told("b.vhd", State.FAILING)], "bad"),
+    ],
+)
+def test_all_is_well_only_where_every_disk_that_is_backed_up_is_safe(disks: Sequence[DiskReport], tone: str) -> None:
+    assert overview(seen(disks)).verdict.badge.tone == tone
+
+
+def test_disks_that_wait_are_counted_in_good_english() -> None:
+    new = [told(f"{name}.vhd", State.NEW) for name in "ab"]
+    assert overview(seen(new)).verdict.title == "0 of 2 disks are safe; 2 have no recovery point yet"
+
+
+def test_a_disk_that_has_never_been_backed_up_has_no_point_yet_and_is_promised_none() -> None:
+    new = told("new.vhd", State.NEW, good_point="", last_point="")
+    [row] = overview(seen([new])).disks
+    assert row.no_timeline == "No recovery point yet."

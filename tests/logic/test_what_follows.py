@@ -185,6 +185,7 @@ def services(kept: Kept, **others: object) -> Any:
         "leases": SimpleNamespace(release=nothing),
         "snapshots": SimpleNamespace(of_run=no_snapshots, times=no_snapshots),
         "disks": SimpleNamespace(delete_snapshot=nothing),
+        "status": SimpleNamespace(tell_ended=nothing),
     }
     return SimpleNamespace(**{**given, **others})
 
