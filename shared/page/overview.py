@@ -20,6 +20,7 @@ from shared.page.scale import midnights
 from shared.page.shown import Badge, Moment, badge, moment
 from shared.page.timeline import Timeline, timeline
 
+_NOTHING_YET = Badge("new", "nothing yet", "quiet")
 _OPEN_PLANS = frozenset({PlanState.REPORT, PlanState.WAITING, PlanState.APPROVED, PlanState.DELETING})
 
 
@@ -181,31 +182,54 @@ def _title(report: Report) -> str:
     disks = [disk for disk in report.disks if disk.state is not State.RETIRED]
     needs = sum(disk.needs_attention for disk in report.disks)
     if report.problems:
-        return f"The app needs attention{f', and so do {needs} of {many(len(report.disks), "disk")}' if needs else ''}"
+        also = f", and so {'does' if needs == 1 else 'do'} {needs} of {many(len(report.disks), 'disk')}"
+        return f"The app needs attention{also if needs else ''}"
     if needs:
         return f"{needs} of {many(len(report.disks), 'disk')} need{'s' if needs == 1 else ''} attention"
     if not disks:
         return "No disk is backed up yet" if not report.disks else "No disk is backed up any more"
-    safe = sum(disk.state in {State.SAFE, State.RUNNING} for disk in disks)
+    safe = sum(_is_safe(disk) for disk in disks)
     if safe == len(disks):
         return "The disk is safe" if safe == 1 else f"All {safe} disks are safe"
-    waiting = Counter(disk.state for disk in disks if disk.state not in {State.SAFE, State.RUNNING})
-    said = {State.NEW: "has no recovery point yet", State.RESTORING: "is being restored"}
-    rest = " and ".join(f"{count} {said.get(state, str(state))}" for state, count in waiting.items())
+    restored = sum(disk.state is State.RESTORING for disk in disks)
+    if len(disks) == 1:
+        return f"The disk {'is being restored' if restored else 'has no recovery point yet'}"
+    without = len(disks) - safe - restored
+    rest = " and ".join(
+        [
+            *([f"{without} {'has' if without == 1 else 'have'} no recovery point yet"] if without else []),
+            *([f"{restored} {'is' if restored == 1 else 'are'} being restored"] if restored else []),
+        ]
+    )
     return f"{safe} of {many(len(disks), 'disk')} {'is' if safe == 1 else 'are'} safe; {rest}"
 
 
 def _ticks(app: AppReport, now: datetime) -> str:
     last, following = moment(app.last_tick, now), moment(app.next_tick, now)
     said = f"Last tick {last.text}, {last.ago}: {app.tick_result}" if last else "There has been no tick yet"
-    return f"{said}. Next tick {following.text}, {following.ago}." if following and app.next_tick else f"{said}."
+    if following is None or app.next_tick is None:
+        return f"{said}."
+    was_due = app.next_tick <= now
+    return f"{said}. {'The next tick was due' if was_due else 'Next tick'} {following.text}, {following.ago}."
 
 
 def _badge(report: Report) -> Badge:
     if report.needs_attention:
         is_bad = bool(report.problems) or report.state is State.FAILING
         return Badge("alarm", "needs attention", "bad" if is_bad else "warn")
-    return Badge("check", "all is well", "good") if report.disks else Badge("new", "nothing yet", "quiet")
+    backed_up = [disk for disk in report.disks if disk.state is not State.RETIRED]
+    if not backed_up:
+        return Badge("ended", "nothing is backed up any more", "quiet") if report.disks else _NOTHING_YET
+    if all(_is_safe(disk) for disk in backed_up):
+        return Badge("check", "all is well", "good")
+    if any(disk.state is State.RESTORING for disk in backed_up):
+        return Badge("restoring", "a disk is being restored", "busy")
+    return Badge("new", "not all are safe yet", "quiet")
+
+
+def _is_safe(disk: DiskReport) -> bool:
+    """Return whether a disk has a good recovery point that is not too old."""
+    return disk.state is State.SAFE or (disk.state is State.RUNNING and bool(disk.good_point))
 
 
 def _disk(seen: Seen, disk: DiskReport, short: str, prices: Prices) -> DiskShown:
