@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.model.progress import Progress
 from shared.model.report import AppReport, DiskReport, OpenJob, State
 from shared.page.overview import Verdict, overview, verdict
 from tests.logic.page_samples import APP, DAY, HOUR, NOON, NOW, seen, told
@@ -61,3 +62,11 @@ def test_one_disk_needs_attention_as_the_app_does() -> None:
     failing = told("a", State.FAILING)
     report = replace(seen([failing, told("b")], app=app, jobs=False).told.report, problems=["no tick"])
     assert verdict(report).title == "The app needs attention, and so does 1 of 2 disks"
+
+
+def test_a_run_says_the_same_in_its_row_and_among_what_is_under_way() -> None:
+    found = Progress(stage="copying", done=337, total=1000, since=None, seen=NOW, whole="the disk")
+    disk = told("a", State.RUNNING, job=FIRST_RUN)
+    page = overview(seen([disk], busy={disk.disk: found}, jobs=False))
+    assert page.disks[0].busy == "backup: copying 33 % of the disk"
+    assert page.under_way[0].percent == "33 % of the disk"
