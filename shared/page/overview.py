@@ -49,6 +49,7 @@ class DiskShown:
         since: since when it is in that.
         flags: what else is said of it.
         timeline: its recovery points; None if they are not on record yet.
+        no_timeline: why there is none.
         chart: the bytes its runs changed; None likewise.
         size: of the disk.
         age: of the newest good recovery point.
@@ -64,6 +65,7 @@ class DiskShown:
     since: Moment | None
     flags: Sequence[str]
     timeline: Timeline | None
+    no_timeline: str
     chart: Chart | None
     size: str
     age: str
@@ -243,6 +245,7 @@ def _disk(seen: Seen, disk: DiskReport, short: str, prices: Prices) -> DiskShown
         since=moment(disk.since, now),
         flags=sorted(str(flag) for flag in disk.flags if flag not in FOR_INFORMATION),
         timeline=_timeline(disk, history, run, plan, now) if history else None,
+        no_timeline="" if history else _no_timeline(disk, backups_are_due=goes_on),
         chart=chart(history, now) if history else None,
         size=amount(disk.size) if disk.size else NONE,
         age=length(disk.age(now)),
@@ -251,6 +254,14 @@ def _disk(seen: Seen, disk: DiskReport, short: str, prices: Prices) -> DiskShown
         busy=busy_with(disk, run),
         space=space(history, now, prices) if history else None,
     )
+
+
+def _no_timeline(disk: DiskReport, *, backups_are_due: bool) -> str:
+    """Say why nothing is drawn of a disk; a backup that will put it on record is promised only where one is due."""
+    if not disk.last_point:
+        return "No recovery point yet."
+    said = "Its recovery points are not on record here"
+    return f"{said} yet; they are once its next backup has ended." if backups_are_due else f"{said}."
 
 
 def busy_with(disk: DiskReport, found: Progress | None) -> str:

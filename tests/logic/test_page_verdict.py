@@ -70,3 +70,17 @@ def test_a_run_says_the_same_in_its_row_and_among_what_is_under_way() -> None:
     page = overview(seen([disk], busy={disk.disk: found}, jobs=False))
     assert page.disks[0].busy == "backup: copying 33 % of the disk"
     assert page.under_way[0].percent == "33 % of the disk"
+
+
+@pytest.mark.parametrize(
+    ("disk", "says"),
+    [
+        (told("a", State.NEW, **UNKNOWN), "No recovery point yet."),
+        (told("a"), "Its recovery points are not on record here yet; they are once its next backup has ended."),
+        (told("a", State.RETIRED, retired=NOW - DAY), "Its recovery points are not on record here."),
+    ],
+)
+def test_a_backup_is_promised_only_where_one_is_due(disk: DiskReport, says: str) -> None:
+    """What was never backed up is not on its way to be on record, and what is retired has no next backup."""
+    [row] = overview(seen([disk], jobs=False)).disks
+    assert (row.timeline, row.no_timeline) == (None, says)
