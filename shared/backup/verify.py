@@ -11,16 +11,13 @@ from shared.changes.sampling import Sampler, samples_of_window
 from shared.errors import BlobChangedError, DiffRefusedError, SourceGoneError
 from shared.model.messages import FinishMessage
 from shared.model.record import DiskRecord, run_of
-from shared.model.run import Kind, OpenRun
+from shared.model.run import SEAL_WINDOW, Kind, OpenRun
 from shared.model.version import BlobVersion
 from shared.pages.ahead import Ahead
 from shared.pages.change_list import change_list
 from shared.pages.comparing import Comparison
 from shared.pages.listing import TimedOut
 from shared.points.versions import find_backup_blob
-
-SEAL_WINDOW = 8 * 1024**3
-"""Bytes of a disk compared at a time: few enough to finish in minutes even if all have to be read."""
 
 VERIFY_FOR = timedelta(seconds=20)
 """How long one invocation compares windows before it leaves the rest to the next, to give other disks a turn."""

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.changes.ranges import windows
 from shared.model import words
+from shared.model.failed_runs import STUCK_AFTER
 from shared.model.inspection import Inspection
 from shared.model.job import Job, Stage
 from shared.model.restore import Restore
-from shared.model.run import OpenRun
+from shared.model.run import SEAL_WINDOW, OpenRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,21 +20,33 @@ class Progress:
     Attributes:
         stage: its stage.
         done, total: bytes; or, of what is not counted in bytes, parts.
-        since: when the stage began, UTC.
-        seen: when that many were done, UTC.
+        since: when the stage began, UTC; None if that is not known, as of a run: its snapshot may have waited.
+        seen: when it was last seen, UTC.
+        progressed: when more was last done, UTC; None if it was when it was last seen.
         in_bytes: whether these are bytes.
+        whole: what `total` is, where that is more than what the stage has to do.
     """
 
     stage: str
     done: int = 0
     total: int = 0
-    since: datetime
+    since: datetime | None
     seen: datetime
+    progressed: datetime | None = None
     in_bytes: bool = True
+    whole: str = ""
+
+    @property
+    def stalled_for(self) -> timedelta | None:
+        """How long nothing more was done; None while it goes on, and of what is not counted."""
+        stood = self.seen - (self.progressed or self.seen)
+        return stood if self.total and stood >= STUCK_AFTER else None
 
     @property
     def rate(self) -> float | None:
-        """How much is done in a second; None while that is not known."""
+        """How much is done in a second; None while that is not known, and once it is stalled."""
+        if self.since is None or self.stalled_for:
+            return None
         took = (self.seen - self.since).total_seconds()
         return self.done / took if took > 0 and self.done else None
 
@@ -57,9 +71,16 @@ class Progress:
         }
 
     @property
+    def percent(self) -> str:
+        """How much is done: `34 %`, or `34 % of the disk`; empty of what is not counted."""
+        return f"{100 * self.done // self.total} %{f' of {self.whole}' if self.whole else ''}" if self.total else ""
+
+    @property
     def shown(self) -> str:
-        """It as a short text: `copying 34 %, 60 MiB/s, 3 min left`."""
-        parts = [f"{self.stage} {100 * self.done // self.total} %" if self.total else self.stage]
+        """It as a short text: `copying 34 %, 60 MiB/s, 3 min left`, or `copying 34 %, no progress for 3 h`."""
+        parts = [f"{self.stage} {self.percent}".rstrip()]
+        if self.stalled_for:
+            parts.append(f"no progress for {words.length(self.stalled_for)}")
         if self.in_bytes and self.rate:
             parts.append(f"{words.amount(self.rate)}/s")
         if self.left:
@@ -68,13 +89,20 @@ class Progress:
 
 
 def of_run(run: OpenRun) -> Progress:
-    """Say how far a run is: bytes of the disk that its change list is applied to."""
+    """Say how far a run is: how much of the disk its changes are applied to, and then how much of it was compared."""
+    done, total, whole = run.position, run.size, "the disk"
+    if run.is_applied:
+        total, whole = len(windows(run.size, SEAL_WINDOW)), ""
+        done = min(total, run.windows_compared)
     return Progress(
         stage=str(run.state),
-        done=run.position,
-        total=run.size,
-        since=run.started,
+        done=done if run.opened else 0,
+        total=total if run.opened else 0,
+        since=None,
         seen=max(run.progressed, run.checked),
+        progressed=run.progressed,
+        in_bytes=not run.is_applied,
+        whole=whole,
     )
 
 
@@ -88,5 +116,11 @@ def of_job(job: Job) -> Progress:
     counted = {Stage.PROMOTING, Stage.COPYING}
     done, total = parts or ((job.bytes_done, job.bytes_total) if job.state in counted else (0, 0))
     return Progress(
-        stage=str(job.state), done=done, total=total, since=job.phase_began, seen=job.progressed, in_bytes=not parts
+        stage=str(job.state),
+        done=done,
+        total=total,
+        since=job.phase_began,
+        seen=max(job.progressed, job.checked),
+        progressed=job.progressed,
+        in_bytes=not parts,
     )

@@ -13,6 +13,9 @@ from shared.model.texts import Text
 SERVER_SIDE, COPY_BLOB = "server side", "Copy Blob"
 """How pages are copied; otherwise through the function, with the reason."""
 
+SEAL_WINDOW = 8 * 1024**3
+"""Bytes of a disk compared at a time before the seal: few enough to finish in minutes even if all have to be read."""
+
 
 class Mode(StrEnum):
     """How a disk is backed up: incrementally, or by a full copy each time."""

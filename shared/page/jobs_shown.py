@@ -81,9 +81,9 @@ def _job(named: _Named, found: Progress, since: Moment | None, trouble: str) -> 
         **named._asdict(),
         stage=found.stage,
         done=done,
-        percent=NONE if done is None else f"{100 * done:.0f} %",
+        percent=found.percent or NONE,
         rate=f"{amount(found.rate)}/s" if found.in_bytes and found.rate else NONE,
-        left=length(found.left) if found.left else NONE,
+        left=f"no progress for {length(found.stalled_for)}" if found.stalled_for else length(found.left),
         since=since,
         trouble=trouble,
     )

@@ -21,7 +21,7 @@ from shared.page.shown import Badge, Moment, badge, moment
 from shared.page.timeline import Timeline, timeline
 
 _NOT_ON_RECORD = "Its recovery points are not on record here yet. The next tick puts them there."
-
+_NOTHING_YET = Badge("new", "nothing yet", "quiet")
 _OPEN_PLANS = frozenset({PlanState.REPORT, PlanState.WAITING, PlanState.APPROVED, PlanState.DELETING})
 
 
@@ -185,47 +185,54 @@ def _title(report: Report) -> str:
     disks = [disk for disk in report.disks if disk.state is not State.RETIRED]
     needs = sum(disk.needs_attention for disk in report.disks)
     if report.problems:
-        return f"The app needs attention{_and_disks(needs, len(report.disks))}"
+        also = f", and so {'does' if needs == 1 else 'do'} {needs} of {many(len(report.disks), 'disk')}"
+        return f"The app needs attention{also if needs else ''}"
     if needs:
         return f"{needs} of {many(len(report.disks), 'disk')} need{'s' if needs == 1 else ''} attention"
     if not disks:
         return "No disk is backed up yet" if not report.disks else "No disk is backed up any more"
-    safe = sum(disk.state in {State.SAFE, State.RUNNING} for disk in disks)
+    safe = sum(_is_safe(disk) for disk in disks)
     if safe == len(disks):
         return "The disk is safe" if safe == 1 else f"All {safe} disks are safe"
-    waiting = Counter(disk.state for disk in disks if disk.state not in {State.SAFE, State.RUNNING})
-    rest = " and ".join(f"{count} {_waits(state, count)}" for state, count in waiting.items())
+    restored = sum(disk.state is State.RESTORING for disk in disks)
+    if len(disks) == 1:
+        return f"The disk {'is being restored' if restored else 'has no recovery point yet'}"
+    without = len(disks) - safe - restored
+    rest = " and ".join(
+        [
+            *([f"{without} {'has' if without == 1 else 'have'} no recovery point yet"] if without else []),
+            *([f"{restored} {'is' if restored == 1 else 'are'} being restored"] if restored else []),
+        ]
+    )
     return f"{safe} of {many(len(disks), 'disk')} {'is' if safe == 1 else 'are'} safe; {rest}"
-
-
-def _and_disks(needs: int, disks: int) -> str:
-    return f", and so {'does' if needs == 1 else 'do'} {needs} of {many(disks, 'disk')}" if needs else ""
-
-
-def _waits(state: State, count: int) -> str:
-    if state is State.NEW:
-        return f"{'has' if count == 1 else 'have'} no recovery point yet"
-    return f"{'is' if count == 1 else 'are'} being restored" if state is State.RESTORING else str(state)
 
 
 def _ticks(app: AppReport, now: datetime) -> str:
     last, following = moment(app.last_tick, now), moment(app.next_tick, now)
     said = f"Last tick {last.text}, {last.ago}: {app.tick_result}" if last else "There has been no tick yet"
-    if not following or not app.next_tick:
+    if following is None or app.next_tick is None:
         return f"{said}."
-    return f"{said}. The next tick {'is' if app.next_tick >= now else 'was'} due {following.text}, {following.ago}."
+    was_due = app.next_tick <= now
+    return f"{said}. {'The next tick was due' if was_due else 'Next tick'} {following.text}, {following.ago}."
 
 
 def _badge(report: Report) -> Badge:
     if report.needs_attention:
         is_bad = bool(report.problems) or report.state is State.FAILING
         return Badge("alarm", "needs attention", "bad" if is_bad else "warn")
-    states = {disk.state for disk in report.disks} - {State.RETIRED}
-    if not states:
-        return Badge("new", "nothing is backed up", "quiet")
-    if states <= {State.SAFE, State.RUNNING}:
+    backed_up = [disk for disk in report.disks if disk.state is not State.RETIRED]
+    if not backed_up:
+        return Badge("ended", "nothing is backed up any more", "quiet") if report.disks else _NOTHING_YET
+    if all(_is_safe(disk) for disk in backed_up):
         return Badge("check", "all is well", "good")
+    if any(disk.state is State.RESTORING for disk in backed_up):
+        return Badge("restoring", "a disk is being restored", "busy")
     return Badge("new", "not all are safe yet", "quiet")
+
+
+def _is_safe(disk: DiskReport) -> bool:
+    """Return whether a disk has a good recovery point that is not too old."""
+    return disk.state is State.SAFE or (disk.state is State.RUNNING and bool(disk.good_point))
 
 
 def _disk(seen: Seen, disk: DiskReport, short: str, prices: Prices) -> DiskShown:

@@ -440,27 +440,6 @@ def test_a_disk_s_page_does_not_fold_up_what_is_being_read_unless_it_is_asked_to
     assert "refresh=on" in pages[""]
 
 
-@pytest.mark.parametrize(
-    ("disks", "tone"),
-    [
-        (safe(2), "good"),
-        ([*safe(1), told("b.vhd", State.RUNNING), told("c.vhd", State.RETIRED)], "good"),
-        ([told("a.vhd", State.NEW), told("b.vhd", State.NEW)], "quiet"),
-        ([*safe(1), told("b.vhd", State.RESTORING)], "quiet"),
-        ([told("b.vhd", State.RETIRED)], "quiet"),
-        ([], "quiet"),
-        ([*safe(1), told("b.vhd", State.FAILING)], "bad"),
-    ],
-)
-def test_all_is_well_only_where_every_disk_that_is_backed_up_is_safe(disks: Sequence[DiskReport], tone: str) -> None:
-    assert overview(seen(disks)).verdict.badge.tone == tone
-
-
-def test_disks_that_wait_are_counted_in_good_english() -> None:
-    new = [told(f"{name}.vhd", State.NEW) for name in "ab"]
-    assert overview(seen(new)).verdict.title == "0 of 2 disks are safe; 2 have no recovery point yet"
-
-
 def test_a_disk_that_has_never_been_backed_up_has_no_point_yet_and_is_promised_none() -> None:
     new = told("new.vhd", State.NEW, good_point="", last_point="")
     [row] = overview(seen([new])).disks
