@@ -287,5 +287,5 @@ def _plan(plan: PlanOnRecord, short: Mapping[str, str]) -> PlanShown:
         going=plan.going - plan.deleted,
         points=plan.points,
         freed=amount(plan.bytes_freed) if exact else f"up to {amount(plan.bytes_freed)}",
-        command=f"tidemark prune --approve {plan.plan}" if plan.state is PlanState.WAITING else "",
+        command=f"tidemark prune --approve {plan.plan}" if plan.state is PlanState.WAITING and plan.is_named else "",
     )

@@ -6,6 +6,7 @@ import pytest
 
 from shared.azure.tables.retention_rows import brief_plan, row_of
 from shared.model.retention_plan import PlanOnRecord, PlanState
+from shared.page.overview import _plan
 from tests.logic.records import NOON, RESTORE
 
 
@@ -24,3 +25,18 @@ def test_a_plan_as_it_was_written_is_read() -> None:
     found = brief_plan(row(go='{"expired": ["2026-01-01T00-00-00Z"]}'))
     assert found
     assert found.times == {"2026-01-01T00-00-00Z"}
+
+
+@pytest.mark.parametrize(
+    "plan", ["", "a; rm -rf ~", "$(id)", "0123456789abcdef\n", "0123456789ABCDEF", "0123456789abcde"]
+)
+def test_no_command_has_what_is_no_hash(plan: str) -> None:
+    found = brief_plan(row(plan=plan))
+    assert found
+    assert not _plan(found, {found.disk.name: "os.vhd"}).command
+
+
+def test_a_plan_that_waits_is_approved_by_its_hash() -> None:
+    found = brief_plan(row())
+    assert found
+    assert _plan(found, {found.disk.name: "os.vhd"}).command == "tidemark prune --approve 0123456789abcdef"
