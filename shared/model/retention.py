@@ -75,6 +75,11 @@ class Plan:
         return _hash_of([self.disk, self.rules, sorted(self.go)])
 
 
+def is_hash(text: str) -> bool:
+    """Return whether a text has the form of a plan's hash."""
+    return len(text) == _HASH_DIGITS and set(text) <= set("0123456789abcdef")
+
+
 def hash_of_plans(hashes: Mapping[str, str]) -> str:
     """Return the hash of the plans of several disks: with it, one approval is enough for all.
 

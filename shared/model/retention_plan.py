@@ -13,7 +13,7 @@ from typing import Self
 
 from shared.model.disk import Disk
 from shared.model.fields import DiskName
-from shared.model.retention import Plan, hash_of_plans
+from shared.model.retention import Plan, hash_of_plans, is_hash
 from shared.model.texts import Text
 
 MAX_GOING = 8000
@@ -88,6 +88,11 @@ class PlanOnRecord:
         """The times of the points that go."""
         groups: Mapping[str, Collection[str]] = json.loads(self.go)
         return frozenset(time for times in groups.values() for time in times)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its hash has the form of one: an edited row may have anything there, and people paste commands."""
+        return is_hash(self.plan)
 
     @property
     def is_going_on(self) -> bool:

@@ -1,6 +1,5 @@
 """What the page of all disks shows. Pure functions: what the report says is put into words and pictures, not judged."""
 
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -319,5 +318,5 @@ def _plan(plan: PlanOnRecord, short: Mapping[str, str]) -> PlanShown:
         going=plan.going - plan.deleted,
         points=plan.points,
         freed=amount(plan.bytes_freed) if exact else f"up to {amount(plan.bytes_freed)}",
-        command=f"tidemark prune --approve {shlex.quote(plan.plan)}" if plan.state is PlanState.WAITING else "",
+        command=f"tidemark prune --approve {plan.plan}" if plan.state is PlanState.WAITING and plan.is_named else "",
     )

@@ -198,7 +198,7 @@ def plan_of(disk: str, going: Sequence[str]) -> PlanOnRecord:
     return PlanOnRecord(
         disk=Disk.parse(disk),
         state=PlanState.WAITING,
-        plan="9f2c41",
+        plan="9f2c41d07be35a86",
         reason="it is the first of these rules",
         rules="daily=7 weekly=4 (UTC)",
         planned=NOON,

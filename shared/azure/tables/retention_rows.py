@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from shared.azure.tables.records import RecordConflictError
 from shared.azure.tables.rows import from_properties, from_row, to_properties, to_row
@@ -24,6 +24,9 @@ RETENTION_PARTITION = "retention"
 
 ALL_ROW = f"{RUN_SEPARATOR}all"
 """The row that says how all plans that wait are approved at once."""
+
+_GO = TypeAdapter(dict[str, list[str]])
+"""The points that go, by why."""
 
 _NONE = "-"
 """No plan's hash: one that nobody has approved has none, or an empty one."""
@@ -149,9 +152,11 @@ def brief_plan(row: Mapping[str, Any]) -> PlanOnRecord | None:
     # What is selected and not there is null (REST: Query Entities).
     values = {name: value for name, value in row.items() if name in {*_SHORT, *_BRIEF} and value is not None}
     try:
-        return from_row(PlanOnRecord, {**values, "go": "{}"} if is_cut else values)
+        plan = from_row(PlanOnRecord, {**values, "go": "{}"} if is_cut else values)
+        _GO.validate_json(plan.go, strict=True)
     except (UnknownSchemaError, ValidationError):
         return None
+    return plan
 
 
 def plan_of(row: dict[str, Any]) -> PlanOnRecord:
