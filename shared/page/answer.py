@@ -91,8 +91,8 @@ async def _answer(reads: Reads, asked: Asked) -> Answered:
     disk, before = asked.query.get("disk", ""), asked.query.get("before", "")
     if asked.wants_json:
         return _json(HTTPStatus.OK, await disk_data(reads, disk, before) if disk else await report_data(reads))
-    refreshes = asked.query.get(HOW_TO_REFRESH) != "off"
-    page = disk_html(reads, disk, before, refreshes=refreshes) if disk else status_html(reads, refreshes=refreshes)
+    refresh = asked.query.get(HOW_TO_REFRESH, "")
+    page = disk_html(reads, disk, before, refresh=refresh) if disk else status_html(reads, refresh=refresh)
     return _answered(HTTPStatus.OK, HTML, await page)
 
 

@@ -26,19 +26,19 @@ class NoSuchTimeError(TidemarkError):
     """What was asked for is no time."""
 
 
-async def status_html(reads: Reads, *, refreshes: bool = True, links: bool = True, prices: Prices | None = None) -> str:
+async def status_html(reads: Reads, *, refresh: str = "", links: bool = True, prices: Prices | None = None) -> str:
     """Write the page of all disks.
 
     Args:
         reads: what it is read by.
-        refreshes: whether it loads itself again.
+        refresh: whether it loads itself again: `on`, `off`, or empty for what it does by default.
         links: whether names lead to the pages of the disks; a file has none.
         prices: what a GiB costs, if somebody has said so.
     """
     seen = await read_all(reads)
     page = overview(seen, prices)
     settings = settings_shown(reads.settings) if reads.settings else None
-    common = _common(page, refreshes=refreshes, links=links, disk="", before="")
+    common = _common(page, refresh=refresh, links=links, disk="", before="")
     return render("status.html", page=page, settings=settings, **common)
 
 
@@ -47,7 +47,7 @@ async def disk_html(
     name: str,
     before: str = "",
     *,
-    refreshes: bool = True,
+    refresh: str = "",
     links: bool = True,
     prices: Prices | None = None,
 ) -> str:
@@ -57,7 +57,7 @@ async def disk_html(
         reads: what it is read by.
         name: the disk's name.
         before: the time that its recovery points are to be older than; empty for the newest.
-        refreshes: whether it loads itself again.
+        refresh: whether it loads itself again: `on`, `off`, or empty for what it does by default.
         links: whether there is a page of all disks to go to.
         prices: what a GiB costs, if somebody has said so.
 
@@ -71,7 +71,7 @@ async def disk_html(
     disk, whole = _parsed(told), overview(seen, prices, only=told.disk)
     found = await read_points(reads, disk, earlier) if disk else None
     page = disk_page(seen, whole, told, found, reads.account)
-    common = _common(whole, refreshes=refreshes, links=links, disk=told.disk, before=before)
+    common = _common(whole, refresh=refresh, links=links, disk=told.disk, before=before)
     return render("disk.html", page=page, **common)
 
 
@@ -103,13 +103,15 @@ async def disk_data(reads: Reads, name: str, before: str = "") -> dict[str, Any]
     }
 
 
-def _common(page: Overview, *, refreshes: bool, links: bool, disk: str, before: str) -> dict[str, Any]:
+def _common(page: Overview, *, refresh: str, links: bool, disk: str, before: str) -> dict[str, Any]:
+    # Loading again folds up what was opened: on a disk's page, the commands that are being copied.
+    refreshes = refresh == "on" if disk else refresh != "off"
     return {
         "now": page.now,
         "short": {row.name: row.short for row in page.disks},
         "links": links,
         "refreshes": refreshes and links,
-        "how": {} if refreshes else {HOW_TO_REFRESH: "off"},
+        "how": {HOW_TO_REFRESH: refresh} if refresh in {"on", "off"} else {},
         "disk": disk,
         "before": before,
         "width": WIDTH,

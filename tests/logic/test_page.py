@@ -76,15 +76,13 @@ class Parsed(HTMLParser):
 
 def drawn(found: Seen) -> str:
     page = overview(found)
-    return render(
-        "status.html", page=page, settings=None, **_common(page, refreshes=True, links=True, disk="", before="")
-    )
+    return render("status.html", page=page, settings=None, **_common(page, refresh="", links=True, disk="", before=""))
 
 
 def drawn_disk(found: Seen, disk: DiskReport, points: PointsSeen | None = None) -> str:
     page = overview(found)
     shown = disk_page(found, page, disk, points, "account")
-    common = _common(page, refreshes=True, links=True, disk=disk.disk, before="")
+    common = _common(page, refresh="", links=True, disk=disk.disk, before="")
     return render("disk.html", page=shown, **common)
 
 
@@ -293,13 +291,22 @@ def test_each_picture_has_words_and_each_table_has_headings() -> None:
 
 def test_a_page_can_be_kept_from_loading_itself_again() -> None:
     page = overview(seen(safe(1)))
-    common = _common(page, refreshes=False, links=True, disk="", before="")
+    common = _common(page, refresh="off", links=True, disk="", before="")
     still = render("status.html", page=page, settings=None, **common)
     assert "http-equiv" not in still
     elsewhere = re.findall(r'href="(\?disk=[^"]+)"', still)
     assert elsewhere
     assert all(address.endswith("&amp;refresh=off") for address in elsewhere), "a link does not turn it on again"
     assert '<meta http-equiv="refresh" content="60">' in drawn(seen(safe(1)))
+
+
+@pytest.mark.parametrize(("refresh", "loads"), [("", False), ("off", False), ("on", True), ("no", False)])
+def test_a_disks_page_keeps_open_what_is_read_unless_it_is_asked_to_load_itself_again(
+    refresh: str, *, loads: bool
+) -> None:
+    common = _common(overview(seen(safe(1))), refresh=refresh, links=True, disk=url("os.vhd"), before="")
+    assert common["refreshes"] is loads
+    assert common["how"] == ({"refresh": refresh} if refresh in {"on", "off"} else {})
 
 
 @pytest.mark.parametrize(
