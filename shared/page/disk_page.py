@@ -125,6 +125,8 @@ def _said(found: PointsSeen | None) -> str:
         return "Its row names no disk, so its recovery points can't be found."
     if not found.total:
         return "It has no recovery point yet."
+    if not found.points:
+        return f"No recovery point is before this time; {many(found.total, 'recovery point')} in all."
     if len(found.points) == found.total:
         return f"{many(found.total, 'recovery point')}, the newest first."
     first = found.later + 1
