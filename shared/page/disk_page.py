@@ -36,6 +36,7 @@ class PointShown:
         size, changed, added: bytes of the disk, those that its run wrote and cleared, those that only it added.
         notes: what else is known of it, each as what and how.
         fate: whether the retention has it stay or go, and why.
+        restores: what restoring it gives.
         ways: how it can be restored.
     """
 
@@ -49,6 +50,7 @@ class PointShown:
     added: str
     notes: Sequence[tuple[str, str]]
     fate: str
+    restores: str
     ways: Sequence[Way]
 
 
@@ -155,6 +157,7 @@ def _facts(told: DiskReport, now: datetime) -> list[tuple[str, str]]:
 
 def _point(disk: Disk, point: RecoveryPoint, fate: tuple[str, str], now: datetime, account: str) -> PointShown:
     shape, tone = _POINT_SHAPES[point.state]
+    what = "what is left of the disk" if point.state is PointState.DAMAGED else "the disk"
     return PointShown(
         time=point.time,
         at=moment(point.time, now, seconds=True),
@@ -166,6 +169,7 @@ def _point(disk: Disk, point: RecoveryPoint, fate: tuple[str, str], now: datetim
         added=amount(point.added_bytes),
         notes=_notes(point, now),
         fate=", ".join(text for text in fate if text),
+        restores=f"Restore {what} as it was at",
         ways=ways(disk, point, account),
     )
 

@@ -359,3 +359,11 @@ def test_the_page_of_a_disk_lists_its_points_newest_first_with_what_restoring_ea
     assert page.count("Azure CLI") == 50
     assert "1 to 25 of 61 recovery points" in page
     assert "Earlier ones" in page
+
+
+def test_a_damaged_point_promises_no_more_than_what_is_left_of_the_disk() -> None:
+    disk = told("os.vhd")
+    points = damaged(points_of(), 60)[::-1][:2]
+    found = PointsSeen(points=points, total=2, later=0, earlier=0, record=None, plan=None)
+    summaries = re.findall("<summary>(Restore [^<]*) as it was at", drawn_disk(seen([disk]), disk, found))
+    assert summaries == ["Restore what is left of the disk", "Restore the disk"]
