@@ -367,3 +367,11 @@ def test_a_damaged_point_promises_no_more_than_what_is_left_of_the_disk() -> Non
     found = PointsSeen(points=points, total=2, later=0, earlier=0, record=None, plan=None)
     summaries = re.findall("<summary>(Restore [^<]*) as it was at", drawn_disk(seen([disk]), disk, found))
     assert summaries == ["Restore what is left of the disk", "Restore the disk"]
+
+
+def test_where_all_older_points_are_gone_the_page_says_so_and_leads_to_the_newest() -> None:
+    disk = told("os.vhd")
+    found = PointsSeen(points=[], total=25, later=25, earlier=0, record=None, plan=None)
+    page = drawn_disk(seen([disk], histories([disk])), disk, found)
+    assert "No recovery point is before this time; 25 recovery points in all." in page
+    assert ">The newest</a>" in page
