@@ -48,7 +48,7 @@ def chart(history: History, now: datetime) -> Chart:
     odd = [mark for mark in marks if "u" in mark.letters]
     most, usual, dense = max(mark.written for mark in marks), history.usual, len(marks) > MANY
     scale = _HEIGHT / math.log1p(max(most, usual or 0, 1) / _LEAST)
-    compared = f"; usual are {amount(usual)}" if usual is not None else ""
+    compared = f"; {amount(usual)} is usual" if usual is not None else ""
     told = f"; {many(len(odd), 'unusual run')}" if odd else ""
     return Chart(
         summary=f"bytes changed by {many(len(marks), 'run')}: at most {amount(most)}{compared}{told}",

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.model.disk import Disk
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.report import DiskReport
+from shared.model.report import DiskReport, State
 from shared.model.retention_plan import PlanOnRecord
 from shared.model.words import NONE, amount, length, many
 from shared.page.advice import Advice
@@ -22,6 +22,7 @@ _POINT_SHAPES = {
     PointState.DAMAGED: ("alarm", "bad"),
     PointState.DELETING: ("ended", "quiet"),
 }
+_SAID = {State.RUNNING: "being backed up", State.RESTORING: "being restored"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class DiskPage:
     Attributes:
         now: when it was made.
         disk: the disk's row on the page of all disks.
+        state: what it is, as the end of a sentence.
         reason: why it is in its state.
         advice: what to do about it.
         facts: what else is said of it, each as what and how.
@@ -73,6 +75,7 @@ class DiskPage:
 
     now: Moment | None
     disk: DiskShown
+    state: str
     reason: str
     advice: Sequence[Advice]
     facts: Sequence[tuple[str, str]]
@@ -100,6 +103,7 @@ def disk_page(seen: Seen, whole: Overview, told: DiskReport, found: PointsSeen |
     return DiskPage(
         now=moment(now, now),
         disk=next(row for row in whole.disks if row.name == told.disk),
+        state=_SAID.get(told.state, str(told.state)),
         reason=told.reason,
         advice=[one for one in (*whole.advice, *whole.notes) if one.disk == told.disk],
         facts=_facts(told, now),

@@ -375,3 +375,9 @@ def test_where_all_older_points_are_gone_the_page_says_so_and_leads_to_the_newes
     page = drawn_disk(seen([disk], histories([disk])), disk, found)
     assert "No recovery point is before this time; 25 recovery points in all." in page
     assert ">The newest</a>" in page
+
+
+def test_a_disk_that_is_backed_up_does_not_run() -> None:
+    disk = told("os.vhd", State.RUNNING)
+    found = PointsSeen(points=[], total=0, later=0, earlier=0, record=None, plan=None)
+    assert "is being backed up</h1>" in drawn_disk(seen([disk]), disk, found)
