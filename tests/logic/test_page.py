@@ -381,3 +381,15 @@ def test_a_disk_that_is_backed_up_does_not_run() -> None:
     disk = told("os.vhd", State.RUNNING)
     found = PointsSeen(points=[], total=0, later=0, earlier=0, record=None, plan=None)
     assert "is being backed up</h1>" in drawn_disk(seen([disk]), disk, found)
+
+
+def test_what_is_wrong_with_many_disks_alike_is_said_once() -> None:
+    refused = [
+        told(f"d{number:03}.vhd", State.FAILING, reason="refused. What to do: allow it") for number in range(500)
+    ]
+    other = told("other.vhd", State.FAILING, reason="gone. What to do: look")
+    found = overview(seen([*refused, other], jobs=False)).cards
+    assert [(one.why, len(one.others)) for one in found] == [("refused", 499), ("gone", 0)]
+    page = drawn(seen([*refused, other], jobs=False))
+    assert page.count("<span>What to do</span>") == 2
+    assert "and 495 more" in page
