@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.model.addresses import AddressError
 from shared.model.disk import Disk
@@ -33,6 +33,7 @@ class Advice:
         why: what is wrong.
         advice: what to do.
         commands: the commands for it.
+        others: further disks of which the same is said.
     """
 
     disk: str
@@ -40,6 +41,7 @@ class Advice:
     why: str
     advice: str
     commands: Sequence[Command]
+    others: Sequence[str] = ()
 
 
 _LOOK = ("see all that is known of it", "status {}")
@@ -76,6 +78,22 @@ def what_to_do(report: Report) -> list[Advice]:
             found += _of_state(disk)
             found += [_of_flag(disk, flag) for flag in disk.flags if flag not in FOR_INFORMATION]
     return found
+
+
+def grouped(found: Sequence[Advice]) -> list[Advice]:
+    """Say once what is said of several disks; the commands are those for the first of them."""
+    groups: dict[tuple[bool, str, str, str], list[Advice]] = {}
+    for one in found:
+        groups.setdefault((bool(one.disk), one.what, one.why, one.advice), []).append(one)
+    return [said for group in groups.values() for said in _as_one(group)]
+
+
+def _as_one(group: Sequence[Advice]) -> Sequence[Advice]:
+    first, *rest = group
+    if not rest or not first.disk:
+        return group
+    commands = [replace(command, what=f"{command.what}; here the first disk") for command in first.commands]
+    return [replace(first, commands=commands, others=[one.disk for one in rest])]
 
 
 def for_information(report: Report) -> list[Advice]:

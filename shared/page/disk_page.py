@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.model.disk import Disk
 from shared.model.point import PointState, RecoveryPoint
-from shared.model.report import DiskReport
+from shared.model.report import DiskReport, State
 from shared.model.retention_plan import PlanOnRecord
 from shared.model.words import NONE, amount, length, many
 from shared.page.advice import Advice
@@ -22,6 +22,7 @@ _POINT_SHAPES = {
     PointState.DAMAGED: ("alarm", "bad"),
     PointState.DELETING: ("ended", "quiet"),
 }
+_SAID = {State.RUNNING: "being backed up", State.RESTORING: "being restored"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class PointShown:
         size, changed, added: bytes of the disk, those that its run wrote and cleared, those that only it added.
         notes: what else is known of it, each as what and how.
         fate: whether the retention has it stay or go, and why.
-        offer: what restoring it gives, in a line.
+        restores: what restoring it gives.
         ways: how it can be restored.
     """
 
@@ -50,7 +51,7 @@ class PointShown:
     added: str
     notes: Sequence[tuple[str, str]]
     fate: str
-    offer: str
+    restores: str
     ways: Sequence[Way]
 
 
@@ -61,6 +62,7 @@ class DiskPage:
     Attributes:
         now: when it was made.
         disk: the disk's row on the page of all disks.
+        state: what it is, as the end of a sentence.
         reason: why it is in its state.
         advice: what to do about it.
         facts: what else is said of it, each as what and how.
@@ -73,6 +75,7 @@ class DiskPage:
 
     now: Moment | None
     disk: DiskShown
+    state: str
     reason: str
     advice: Sequence[Advice]
     facts: Sequence[tuple[str, str]]
@@ -100,6 +103,7 @@ def disk_page(seen: Seen, whole: Overview, told: DiskReport, found: PointsSeen |
     return DiskPage(
         now=moment(now, now),
         disk=next(row for row in whole.disks if row.name == told.disk),
+        state=_SAID.get(told.state, str(told.state)),
         reason=told.reason,
         advice=[one for one in (*whole.advice, *whole.notes) if one.disk == told.disk],
         facts=_facts(told, now),
@@ -128,10 +132,10 @@ def _said(found: PointsSeen | None) -> str:
         return "Its row names no disk, so its recovery points can't be found."
     if not found.total:
         return "It has no recovery point yet."
+    if not found.points:
+        return f"No recovery point is before this time; {many(found.total, 'recovery point')} in all."
     if len(found.points) == found.total:
         return f"{many(found.total, 'recovery point')}, the newest first."
-    if not found.points:
-        return f"No recovery point is older than that; there are {many(found.total, 'recovery point')}."
     first = found.later + 1
     return f"{first} to {found.later + len(found.points)} of {many(found.total, 'recovery point')}, the newest first."
 
@@ -158,6 +162,7 @@ def _facts(told: DiskReport, now: datetime) -> list[tuple[str, str]]:
 
 def _point(disk: Disk, point: RecoveryPoint, fate: tuple[str, str], now: datetime, account: str) -> PointShown:
     shape, tone = _POINT_SHAPES[point.state]
+    what = "what is left of the disk" if point.state is PointState.DAMAGED else "the disk"
     return PointShown(
         time=point.time,
         at=moment(point.time, now, seconds=True),
@@ -169,15 +174,9 @@ def _point(disk: Disk, point: RecoveryPoint, fate: tuple[str, str], now: datetim
         added=amount(point.added_bytes),
         notes=_notes(point, now),
         fate=", ".join(text for text in fate if text),
-        offer=_offer(point, now),
+        restores=f"Restore {what} as it was at",
         ways=ways(disk, point, account),
     )
-
-
-def _offer(point: RecoveryPoint, now: datetime) -> str:
-    at = moment(point.time, now, seconds=True)
-    what = "what is left of the disk" if point.state is PointState.DAMAGED else "the disk"
-    return f"Restore {what} as it was at {at.text}" if at else ""
 
 
 def _notes(point: RecoveryPoint, now: datetime) -> list[tuple[str, str]]:

@@ -26,7 +26,9 @@ def metrics_of(report: Report) -> str:
 def _of_app(report: Report) -> Iterator[str]:
     app = report.app
     yield from _gauge("tidemark_up", "Whether the report could be read.", [("", 1)])
-    yield from _gauge("tidemark_build_info", "The release.", [(_labels(version=VERSION), 1)])
+    yield from _gauge(
+        "tidemark_build_info", "1, with the release as the label version.", [(_labels(version=VERSION), 1)]
+    )
     yield from _gauge("tidemark_attention", "Whether somebody must do something.", [("", report.needs_attention)])
     for name, what, at in (
         ("tidemark_last_tick_timestamp_seconds", "The last tick.", app.last_tick),
@@ -35,33 +37,36 @@ def _of_app(report: Report) -> Iterator[str]:
     ):
         yield from _gauge(name, what, _at([("", at)]))
     results = [(_labels(result=result), result == app.tick_result) for result in RESULTS]
-    yield from _gauge("tidemark_tick_result", "What the last tick has come to: 1 for that.", results)
+    yield from _gauge(
+        "tidemark_tick_result", "The result of the last tick: 1 for what it is, 0 for the others.", results
+    )
 
 
 def _of_disks(report: Report) -> Iterator[str]:
     disks = [(_labels_of(disk), disk) for disk in report.disks]
     states = [(_with(own, state=str(state)), disk.state is state) for own, disk in disks for state in State]
-    yield from _gauge("tidemark_disk_state", "The state of a disk: 1 for the one that it is in.", states)
+    yield from _gauge(
+        "tidemark_disk_state", "The state of a disk: 1 for the one that it is in, 0 for the others.", states
+    )
     needs = [(own, disk.needs_attention) for own, disk in disks]
     yield from _gauge("tidemark_disk_attention", "Whether somebody must do something about a disk.", needs)
     flags = [(_with(own, flag=str(flag)), 1.0) for own, disk in disks for flag in disk.flags]
-    yield from _gauge("tidemark_disk_flag", "What else there is to say of a disk.", flags)
-    newest = "newest good recovery point of a disk"
+    yield from _gauge("tidemark_disk_flag", "1 for each flag that a disk has.", flags)
     ages = [(own, age.total_seconds()) for own, disk in disks if (age := disk.age(report.at))]
-    yield from _gauge("tidemark_disk_good_point_age_seconds", f"The age of the {newest}.", ages)
+    yield from _gauge("tidemark_disk_good_point_age_seconds", "The age of a disk's newest good recovery point.", ages)
     points = [(own, datetime.fromisoformat(disk.good_point) if disk.good_point else None) for own, disk in disks]
-    yield from _gauge("tidemark_disk_good_point_timestamp_seconds", f"When the {newest} was.", _at(points))
+    yield from _gauge(
+        "tidemark_disk_good_point_timestamp_seconds", "The time of a disk's newest good recovery point.", _at(points)
+    )
     late = [(own, disk.late_at) for own, disk in disks]
     yield from _gauge(
-        "tidemark_disk_late_timestamp_seconds",
-        f"When the {newest} becomes too old.",
-        _at(late),
+        "tidemark_disk_late_timestamp_seconds", "When a disk's newest good recovery point becomes too old.", _at(late)
     )
     successes = [(own, disk.last_success) for own, disk in disks]
-    what = "When the last recovery point of a disk was sealed."
+    what = "When a disk's last recovery point was sealed."
     yield from _gauge("tidemark_disk_last_success_timestamp_seconds", what, _at(successes))
     sizes = [(own, disk.size) for own, disk in disks if disk.size]
-    yield from _gauge("tidemark_disk_size_bytes", "The size of a disk.", sizes)
+    yield from _gauge("tidemark_disk_size_bytes", "The size of a disk in bytes.", sizes)
     damaged = [(own, disk.damaged_points) for own, disk in disks]
     yield from _gauge("tidemark_disk_damaged_points", "How many recovery points of a disk are damaged.", damaged)
 

@@ -12,7 +12,7 @@ from shared.model.report import FOR_INFORMATION, AppReport, DiskReport, Report, 
 from shared.model.retention_plan import PlanOnRecord, PlanState
 from shared.model.sizes import Bytes
 from shared.model.words import NONE, amount, length, many, short_names
-from shared.page.advice import Advice, for_information, what_to_do
+from shared.page.advice import Advice, for_information, grouped, what_to_do
 from shared.page.chart import Chart, chart
 from shared.page.jobs_shown import EndedShown, JobShown, ended, under_way
 from shared.page.reading import Seen
@@ -130,6 +130,8 @@ class Overview:
     verdict: Verdict
     advice: Sequence[Advice]
     notes: Sequence[Advice]
+    cards: Sequence[Advice]
+    note_cards: Sequence[Advice]
     disks: Sequence[DiskShown]
     counts: Sequence[tuple[str, int]]
     midnights: Sequence[tuple[float, str]]
@@ -162,6 +164,8 @@ def overview(seen: Seen, prices: Prices | None = None, *, only: str = "") -> Ove
         verdict=verdict(report),
         advice=what_to_do(report),
         notes=for_information(report),
+        cards=grouped(what_to_do(report)),
+        note_cards=grouped(for_information(report)),
         disks=[_disk(seen, disk, short[disk.disk], known) for disk in report.disks if only in {"", disk.disk}],
         counts=list(Counter(str(disk.state) for disk in report.disks).items()),
         midnights=midnights(now),

@@ -31,7 +31,7 @@ async def status_html(reads: Reads, *, refresh: str = "", links: bool = True, pr
 
     Args:
         reads: what it is read by.
-        refresh: `on` or `off`: whether it loads itself again. Else it does.
+        refresh: whether it loads itself again: `on`, `off`, or empty for what it does by default.
         links: whether names lead to the pages of the disks; a file has none.
         prices: what a GiB costs, if somebody has said so.
     """
@@ -57,7 +57,7 @@ async def disk_html(
         reads: what it is read by.
         name: the disk's name.
         before: the time that its recovery points are to be older than; empty for the newest.
-        refresh: `on` or `off`: whether it loads itself again. Else it does not: that folds up what is being read.
+        refresh: whether it loads itself again: `on`, `off`, or empty for what it does by default.
         links: whether there is a page of all disks to go to.
         prices: what a GiB costs, if somebody has said so.
 
@@ -104,12 +104,14 @@ async def disk_data(reads: Reads, name: str, before: str = "") -> dict[str, Any]
 
 
 def _common(page: Overview, *, refresh: str, links: bool, disk: str, before: str) -> dict[str, Any]:
+    # Loading again folds up what was opened: on a disk's page, the commands that are being copied.
+    refreshes = refresh == "on" if disk else refresh != "off"
     return {
         "now": page.now,
         "short": {row.name: row.short for row in page.disks},
         "links": links,
-        "refreshes": links and (refresh == "on" or not (disk or refresh == "off")),
-        "how": {HOW_TO_REFRESH: "off"} if refresh == "off" else {},
+        "refreshes": refreshes and links,
+        "how": {HOW_TO_REFRESH: refresh} if refresh in {"on", "off"} else {},
         "disk": disk,
         "before": before,
         "width": WIDTH,

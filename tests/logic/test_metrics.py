@@ -55,12 +55,13 @@ def test_a_disk_has_its_point_its_size_and_when_it_is_late() -> None:
 
 
 def test_what_is_not_known_has_no_sample() -> None:
-    new = told("new.vhd", State.NEW, good_point="", last_success=None, first_tick=None)
+    new = told("new.vhd", State.NEW, good_point="", last_success=None, first_tick=None, size=0)
     found = samples(report(new, app=AppReport()))
     assert found["tidemark_disk_good_point_age_seconds"] == []
     assert found["tidemark_disk_late_timestamp_seconds"] == []
     assert found["tidemark_disk_last_success_timestamp_seconds"] == []
     assert found["tidemark_next_tick_timestamp_seconds"] == []
+    assert found["tidemark_disk_size_bytes"] == [], "a disk that no run has looked at is not of 0 bytes"
 
 
 @pytest.mark.parametrize("result", ["pending", "succeeded", "incomplete", "failed"])

@@ -375,6 +375,15 @@ def test_a_page_can_be_kept_from_loading_itself_again() -> None:
     assert '<meta http-equiv="refresh" content="60">' in drawn(seen(safe(1)))
 
 
+@pytest.mark.parametrize(("refresh", "loads"), [("", False), ("off", False), ("on", True), ("no", False)])
+def test_a_disks_page_keeps_open_what_is_read_unless_it_is_asked_to_load_itself_again(
+    refresh: str, *, loads: bool
+) -> None:
+    common = _common(overview(seen(safe(1))), refresh=refresh, links=True, disk=url("os.vhd"), before="")
+    assert common["refreshes"] is loads
+    assert common["how"] == ({"refresh": refresh} if refresh in {"on", "off"} else {})
+
+
 @pytest.mark.parametrize(
     ("accept", "is_json"),
     [
@@ -427,20 +436,41 @@ def test_the_page_of_a_disk_lists_its_points_newest_first_with_what_restoring_ea
     assert "Earlier ones" in page
 
 
-def test_a_disk_s_page_does_not_fold_up_what_is_being_read_unless_it_is_asked_to() -> None:
-    found = every_state()
-    shown = disk_page(found, overview(found), found.told.report.disks[0], None, "account")
-    pages = {
-        refresh: render(
-            "disk.html", page=shown, **_common(overview(found), refresh=refresh, links=True, disk="d", before="")
-        )
-        for refresh in ("", "on", "off")
-    }
-    assert [refresh for refresh, page in pages.items() if "http-equiv" in page] == ["on"]
-    assert "refresh=on" in pages[""]
-
-
 def test_a_disk_that_has_never_been_backed_up_has_no_point_yet_and_is_promised_none() -> None:
     new = told("new.vhd", State.NEW, good_point="", last_point="")
     [row] = overview(seen([new])).disks
     assert row.no_timeline == "No recovery point yet."
+
+
+def test_a_damaged_point_promises_no_more_than_what_is_left_of_the_disk() -> None:
+    disk = told("os.vhd")
+    points = damaged(points_of(), 60)[::-1][:2]
+    found = PointsSeen(points=points, total=2, later=0, earlier=0, record=None, plan=None)
+    summaries = re.findall("<summary>(Restore [^<]*) as it was at", drawn_disk(seen([disk]), disk, found))
+    assert summaries == ["Restore what is left of the disk", "Restore the disk"]
+
+
+def test_where_all_older_points_are_gone_the_page_says_so_and_leads_to_the_newest() -> None:
+    disk = told("os.vhd")
+    found = PointsSeen(points=[], total=25, later=25, earlier=0, record=None, plan=None)
+    page = drawn_disk(seen([disk], histories([disk])), disk, found)
+    assert "No recovery point is before this time; 25 recovery points in all." in page
+    assert ">The newest</a>" in page
+
+
+def test_a_disk_that_is_backed_up_does_not_run() -> None:
+    disk = told("os.vhd", State.RUNNING)
+    found = PointsSeen(points=[], total=0, later=0, earlier=0, record=None, plan=None)
+    assert "is being backed up</h1>" in drawn_disk(seen([disk]), disk, found)
+
+
+def test_what_is_wrong_with_many_disks_alike_is_said_once() -> None:
+    refused = [
+        told(f"d{number:03}.vhd", State.FAILING, reason="refused. What to do: allow it") for number in range(500)
+    ]
+    other = told("other.vhd", State.FAILING, reason="gone. What to do: look")
+    found = overview(seen([*refused, other], jobs=False)).cards
+    assert [(one.why, len(one.others)) for one in found] == [("refused", 499), ("gone", 0)]
+    page = drawn(seen([*refused, other], jobs=False))
+    assert page.count("<span>What to do</span>") == 2
+    assert "and 495 more" in page

@@ -80,7 +80,8 @@ async def test_each_state_is_shown_as_the_report_has_it() -> None:
     for state, blob in others.items():
         assert told_states[blob.url] == state
         assert blob.blob in shown
-        assert f": {state}</h1>" in await page(scene, disk=blob.url)
+        said = {State.RUNNING: "being backed up", State.RESTORING: "being restored"}.get(state, str(state))
+        assert f"is {said}</h1>" in await page(scene, disk=blob.url)
 
 
 async def test_jobs_under_way_and_ended_are_on_the_page() -> None:
