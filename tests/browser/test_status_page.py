@@ -45,7 +45,7 @@ async def test_all_disks_are_safe_at_a_glance_at_a_desk_and_on_a_phone(browser: 
             await look.page.get_by_role("link", name="os.vhd").first.click()
             await look.page.wait_for_url("**disk=**")
             await look.goes_to(shown.url_of(disk))
-            assert await look.page.get_by_role("heading", level=1).inner_text() == "os.vhd: safe"
+            assert await look.page.get_by_role("heading", level=1).inner_text() == "os.vhd is safe"
             assert await look.page.locator("li.point").count() == 2
             await look.require_no_sideways_scrolling()
             await look.require_accessible()
