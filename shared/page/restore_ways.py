@@ -72,6 +72,7 @@ def _to_a_new_disk(disk: Disk, point: RecoveryPoint) -> _Asked:
             f"Makes a new disk of {amount(point.size)} beside this one, and writes {amount(point.size)} to it at most.",
             "This disk is not touched. There must be no disk of the new one's name yet.",
             "It is compared with the recovery point before it may be used, and is backed up from then on.",
+            "The app must be allowed to write there.",
         ],
         fields=fields,
         options=options,

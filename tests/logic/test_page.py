@@ -419,6 +419,9 @@ def test_each_way_to_restore_is_a_request_that_the_app_reads(name: str, state: P
         assert shlex.split(way.tidemark)[:3] == ["tidemark", "restore", disk.name]
         assert ("--allow-damaged" in way.tidemark) is (state is PointState.DAMAGED)
         assert str(request.target) == way.target or request.target is None
+    assert all(
+        any("must be allowed to write" in does for does in way.does) for way in found if way.title == "To a new disk"
+    )
 
 
 def test_the_page_of_a_disk_lists_its_points_newest_first_with_what_restoring_each_does() -> None:
