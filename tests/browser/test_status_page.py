@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import aiohttp
 import pytest
 from playwright.async_api import Browser
 
@@ -59,6 +60,7 @@ async def test_a_run_moves_forward_while_somebody_looks(browser: Browser, cloud:
     later, sooner = [_held(cloud, Fault("Put Page From URL", disk.backup_path, after=after)) for after in (6, 4)]
     async with showing(cloud, disk, changed=ONE_BY_ONE) as shown:
         await shown.app.tick()
+        await until(partial(_is_on_record, shown.url), "the first tick on record")
         async with looking(browser, shown.url) as look:
             first = await until(partial(_progress_after, look, 0), "a run in progress")
             sooner.set()
@@ -67,6 +69,11 @@ async def test_a_run_moves_forward_while_somebody_looks(browser: Browser, cloud:
             await look.require_accessible()
             later.set()
             await until_it_says(look, "is safe")
+
+
+async def _is_on_record(url: str) -> bool:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.ok
 
 
 def _held(cloud: Cloud, fault: Fault) -> asyncio.Event:
