@@ -104,11 +104,16 @@ async def record_job[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept
     if await rows.add(row):
         log_event(STAGE_EVENTS[row.kind, Stage.REQUESTED], **{**row.about, **row.request_fields})
         return row
+    return await _still_open(rows, row)
+
+
+async def _still_open[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
+    """Return the row that a job has already; None if it has ended, which is told again."""
     found = await rows.find(row.known_disk, row.row_key)
-    if found is None or not found[0].has_ended:
-        return found[0] if found else None
-    rows.tell_end(found[0])
-    return None
+    if found and found[0].has_ended:
+        rows.tell_end(found[0])
+        return None
+    return found[0] if found else None
 
 
 def _restore(services: Services, job: str, body: bytes, now: datetime) -> _Request[Restore]:
@@ -147,6 +152,8 @@ async def _refuse[Kept: (Restore, Inspection)](services: Services, rows: JobRows
     await services.ensure()
     if await rows.add(refused):
         log_event(STAGE_EVENTS[refused.kind, Stage.REFUSED], **refused.about, reason=refused.reason)
+    else:
+        await _still_open(rows, refused)
 
 
 async def _open[Kept: (Restore, Inspection)](services: Services, asked: _Request[Kept]) -> None:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from shared.limits import MAX_NAME, MAX_SEGMENTS
+from shared.model.texts import utf16_length
 
 ROOT_CONTAINER = "$root"
 
@@ -36,7 +37,7 @@ def blob_name_problem(container: str, name: str) -> str:
     """Say why a blob in a container can't have this name, or would get another one; empty if it can."""
     segments = name.split("/")
     mistakes = {
-        f"has an empty name, or one longer than {MAX_NAME} characters": not 0 < length(name) <= MAX_NAME,
+        f"has an empty name, or one longer than {MAX_NAME} characters": not 0 < utf16_length(name) <= MAX_NAME,
         "has a character in its name that Azure does not allow, such as a control character": (
             _REPLACEMENT in name or (not name.isprintable() and any(map(_is_refused, name)))
         ),
@@ -51,11 +52,6 @@ def blob_name_problem(container: str, name: str) -> str:
         ),
     }
     return next((mistake for mistake, is_so in mistakes.items() if is_so), "")
-
-
-def length(name: str) -> int:
-    """Count the characters of a name the way the service does."""
-    return len(name.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _is_refused(character: str) -> bool:

@@ -7,16 +7,13 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from shared.model.job import Job
 from shared.model.restore import Restore
-from shared.model.texts import truncated_to
+from shared.model.texts import fits_property, truncated_to
 
 MOST_ENDED = 10
 """How many are kept."""
 
 _TEXT = 400
 """Characters of what came of one."""
-
-_FITS = 32 * 1024
-"""UTF-16 characters of a text in a table (REST: Understanding the Table service data model)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +68,9 @@ def with_ended(before: Iterable[EndedJob], more: Iterable[EndedJob]) -> tuple[En
     """
     found = {(job.kind, job.job, job.disk): job for job in (*before, *more)}
     last = sorted(found.values(), key=lambda job: (job.ended, job.job, job.disk), reverse=True)[:MOST_ENDED]
-    while len(last) > 1 and _units(to_text(last)) > _FITS:
+    while len(last) > 1 and not fits_property(to_text(last)):
         last.pop()
     return tuple(last)
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
 
 
 def to_text(jobs: Sequence[EndedJob]) -> str:

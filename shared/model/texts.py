@@ -5,7 +5,10 @@ from typing import Annotated
 from pydantic import PlainSerializer
 
 MAX_CHARACTERS = 4000
-"""Of a free text; a table property can have 32 Ki characters (REST: Understanding the Table service data model)."""
+"""Of a free text; a table property can have eight times as many."""
+
+_MAX_PROPERTY = 32 * 1024
+"""UTF-16 code units of a table property (REST: Understanding the Table service data model)."""
 
 _CUT = " [...] "
 
@@ -21,6 +24,16 @@ def human_size(length: int) -> str:
     value, unit = next((length / size, unit) for size, unit in _UNITS if length >= size)
     number = f"{value:.0f}" if value >= _NO_DECIMALS_FROM else f"{value:.1f}".removesuffix(".0")
     return f"{number} {unit}"
+
+
+def utf16_length(text: str) -> int:
+    """Count the characters of a text the way the services do: in UTF-16 code units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def fits_property(text: str) -> bool:
+    """Return whether a text fits in a table property."""
+    return utf16_length(text) <= _MAX_PROPERTY
 
 
 def truncated(text: str) -> str:

@@ -109,7 +109,7 @@ def disk_page(seen: Seen, whole: Overview, told: DiskReport, found: PointsSeen |
         facts=_facts(told, now),
         points=[_point(disk, point, fates.get(point.time, ("", "")), now, account) for point in points if disk],
         said=_said(found),
-        before=points[-1].time if points and found and found.earlier else "",
+        before=found.before if found else "",
         is_first=not (found and found.later),
         midnights=whole.midnights,
     )
@@ -132,8 +132,10 @@ def _said(found: PointsSeen | None) -> str:
         return "Its row names no disk, so its recovery points can't be found."
     if not found.total:
         return "It has no recovery point yet."
-    if not found.points:
+    if found.later == found.total:
         return f"No recovery point is before this time; {many(found.total, 'recovery point')} in all."
+    if not found.points:
+        return "Their rows can't be read: a newer release wrote them, or somebody has edited them."
     if len(found.points) == found.total:
         return f"{many(found.total, 'recovery point')}, the newest first."
     first = found.later + 1

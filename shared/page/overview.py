@@ -154,6 +154,7 @@ def overview(seen: Seen, prices: Prices | None = None, *, only: str = "") -> Ove
         only: the disk whose row is drawn; empty for those of all.
     """
     report, now, known = seen.told.report, seen.told.report.at, prices or Prices()
+    advice, notes = what_to_do(report), for_information(report)
     names = [disk.disk for disk in report.disks]
     others = {job.disk for job in seen.told.ended if job.disk} | {job.disk.name for job in seen.jobs if job.disk}
     short = short_names(list(dict.fromkeys([*names, *sorted(others)])))
@@ -162,10 +163,10 @@ def overview(seen: Seen, prices: Prices | None = None, *, only: str = "") -> Ove
         now=moment(now, now),
         attention=report.needs_attention,
         verdict=verdict(report),
-        advice=what_to_do(report),
-        notes=for_information(report),
-        cards=grouped(what_to_do(report)),
-        note_cards=grouped(for_information(report)),
+        advice=advice,
+        notes=notes,
+        cards=grouped(advice),
+        note_cards=grouped(notes),
         disks=[_disk(seen, disk, short[disk.disk], known) for disk in report.disks if only in {"", disk.disk}],
         counts=list(Counter(str(disk.state) for disk in report.disks).items()),
         midnights=midnights(now),

@@ -99,7 +99,7 @@ async def disk_data(reads: Reads, name: str, before: str = "") -> dict[str, Any]
         **data_of(report, busy, needs=one.needs_attention),
         "points": [data_of_point(point, fates.get(point.time, ("", ""))) for point in (found.points if found else [])],
         "points_total": found.total if found else 0,
-        "points_before": found.points[-1].time if found and found.earlier else "",
+        "points_before": found.before if found else "",
     }
 
 

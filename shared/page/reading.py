@@ -93,7 +93,8 @@ class PointsSeen:
     Attributes:
         points: them, the newest first.
         total: how many the disk has.
-        later, earlier: how many are newer than these, and older.
+        later: how many are newer than these.
+        before: the time that those are before which are older than these; empty if there are none.
         record: its record; None if it can't be read.
         plan: its retention plan; None if there is none.
     """
@@ -101,7 +102,7 @@ class PointsSeen:
     points: Sequence[RecoveryPoint]
     total: int
     later: int
-    earlier: int
+    before: str
     record: DiskRecord | None
     plan: PlanOnRecord | None
 
@@ -141,7 +142,7 @@ async def read_points(reads: Reads, disk: Disk, before: str) -> PointsSeen:
         points=points[::-1],
         total=len(times),
         later=len(times) - len(older),
-        earlier=len(older) - len(shown),
+        before=shown[0] if len(older) > len(shown) else "",
         record=record if isinstance(record, DiskRecord) else None,
         plan=plan[0] if plan else None,
     )

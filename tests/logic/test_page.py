@@ -430,7 +430,7 @@ def test_the_page_of_a_disk_lists_its_points_newest_first_with_what_restoring_ea
     page = drawn_disk(
         seen([disk], histories([disk])),
         disk,
-        PointsSeen(points=points[:25], total=61, later=0, earlier=36, record=None, plan=None),
+        PointsSeen(points=points[:25], total=61, later=0, before=points[24].time, record=None, plan=None),
     )
     times = re.findall(r'<h3><time datetime="([^"]+)"', page)
     assert times == [point.time for point in points[:25]]
@@ -448,14 +448,14 @@ def test_a_disk_that_has_never_been_backed_up_has_no_point_yet_and_is_promised_n
 def test_a_damaged_point_promises_no_more_than_what_is_left_of_the_disk() -> None:
     disk = told("os.vhd")
     points = damaged(points_of(), 60)[::-1][:2]
-    found = PointsSeen(points=points, total=2, later=0, earlier=0, record=None, plan=None)
+    found = PointsSeen(points=points, total=2, later=0, before="", record=None, plan=None)
     summaries = re.findall("<summary>(Restore [^<]*) as it was at", drawn_disk(seen([disk]), disk, found))
     assert summaries == ["Restore what is left of the disk", "Restore the disk"]
 
 
 def test_where_all_older_points_are_gone_the_page_says_so_and_leads_to_the_newest() -> None:
     disk = told("os.vhd")
-    found = PointsSeen(points=[], total=25, later=25, earlier=0, record=None, plan=None)
+    found = PointsSeen(points=[], total=25, later=25, before="", record=None, plan=None)
     page = drawn_disk(seen([disk], histories([disk])), disk, found)
     assert "No recovery point is before this time; 25 recovery points in all." in page
     assert ">The newest</a>" in page
@@ -463,7 +463,7 @@ def test_where_all_older_points_are_gone_the_page_says_so_and_leads_to_the_newes
 
 def test_a_disk_that_is_backed_up_does_not_run() -> None:
     disk = told("os.vhd", State.RUNNING)
-    found = PointsSeen(points=[], total=0, later=0, earlier=0, record=None, plan=None)
+    found = PointsSeen(points=[], total=0, later=0, before="", record=None, plan=None)
     assert "is being backed up</h1>" in drawn_disk(seen([disk]), disk, found)
 
 

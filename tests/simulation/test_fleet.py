@@ -16,8 +16,6 @@ from tests.simulation.fleet.host import Platform
 from tests.simulation.fleet.service import MIB, MOVED, Instance, Moved, OnInstance, Service, TimedCalls
 from tests.simulation.world import DISKS
 
-"""They show how fast it is; what it does is covered by the histories, and to measure that here too doubles the time."""
-
 NIGHTLY = pytest.mark.nightly
 
 LEAST_SHARE = 0.9

@@ -108,6 +108,19 @@ async def test_a_history_that_was_not_written_when_its_run_was_sealed_is_written
     assert (await history(scene)).points == len(scene.world.points_of(scene.disk)) == 2
 
 
+async def test_a_tick_reads_no_recovery_points_of_a_disk_whose_newest_one_is_gone() -> None:
+    scene = CountedScene()
+    await back_up(scene)
+    await back_up(scene)
+    del scene.world.points[PageBlobDisk(scene.disk).key][scene.world.points_of(scene.disk)[-1].row_key]
+    async with telling(scene.services):
+        scene.services.status.points_changed(PageBlobDisk(scene.disk))
+    del scene.world.blobs[scene.disk]
+    scene.counted()
+    await scene.tick()
+    assert "Records.points" not in scene.counted()["take_snapshots"]
+
+
 async def test_points_that_can_not_be_read_keep_the_report_of_no_disk() -> None:
     scene = await backed_up()
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from shared.model.disk import Disk
 from shared.model.names import RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
+from shared.model.point import RecoveryPoint
 from shared.model.report import State
 from shared.model.schema import SCHEMA
 from shared.page.answer import Answered, Asked, answer
@@ -240,6 +242,26 @@ async def test_rows_of_another_release_or_hand_are_no_reason_to_show_nothing() -
     del row["history"]
     scene.world.status[key(scene)] = row
     assert "not on record here yet" in await page(scene)
+
+
+async def test_the_page_after_points_that_nobody_can_read_can_be_reached() -> None:
+    scene = await backed_up()
+    for _ in range(30):
+        await back_up(scene)
+    between, newest = scene.services.records.points_between, scene.world.points_of(scene.disk)[-1].time
+
+    async def readable(disk: Disk, first: str, last: str) -> list[RecoveryPoint]:
+        return [] if last == newest else list(await between(disk, first, last))
+
+    scene.services.records.points_between = readable
+    first = await data(scene, disk=scene.disk.url)
+    assert (first["points"], first["points_total"]) == ([], 31)
+    assert first["points_before"]
+    shown = await page(scene, disk=scene.disk.url)
+    assert "Earlier ones" in shown
+    assert "Their rows can't be read" in shown
+    rest = await data(scene, disk=scene.disk.url, before=first["points_before"])
+    assert len(rest["points"]) == 6
 
 
 async def test_the_age_on_the_page_goes_by_the_clock() -> None:

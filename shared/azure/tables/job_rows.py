@@ -45,7 +45,7 @@ class JobRows[Kept: (Restore, Inspection, IntentRow)]:
         if not kept.has_ended:
             await self._index.job_opens(*keys_of(kept))
         is_new = await self._add(kept)
-        if kept.has_ended:
+        if is_new and kept.has_ended:
             self.tell_end(kept)
         return is_new
 

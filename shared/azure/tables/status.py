@@ -46,7 +46,7 @@ from shared.model.report import (
     unreadable,
 )
 from shared.model.schema import is_known, with_schema
-from shared.model.texts import MAX_CHARACTERS
+from shared.model.texts import MAX_CHARACTERS, fits_property
 
 STATUS_PARTITION = "status"
 """The partition of the report; every disk's partition key has a `|`."""
@@ -64,13 +64,10 @@ HISTORY = "history"
 """The property that has a disk's history, as JSON."""
 
 _NEWEST = "newest"
-"""The property that has the time of the newest recovery point in that history."""
+"""The property that has the last recovery point by the disk's record as it was when that history was written."""
 
 _ENDED = "ended"
 """The property that has the jobs that have ended last, as JSON."""
-
-_PROPERTY_BYTES = 64 * 1024
-"""Of a text, in UTF-16 (REST: Understanding the Table service data model)."""
 
 TRIES = 10
 """How often a row that others change meanwhile is tried."""
@@ -254,15 +251,16 @@ class Status:
         self._ended = []
 
     async def _tell_ended(self, more: Sequence[EndedJob]) -> None:
-        for _ in range(TRIES if more else 0):
+        if not more:
+            return
+        for _ in range(TRIES):
             row = await self._rows.find(ENDED_ROW)
             before = _ended_of(row)
             after = with_ended(before, more)
             values = with_schema({_ENDED: ended.to_text(after)})
             if after == before or await self._rows.put(ENDED_ROW, values, row and row.etag):
                 return
-        if more:
-            raise TidemarkError(_CONFLICTS)
+        raise TidemarkError(_CONFLICTS)
 
     async def tell_some(
         self, disks: Collection[Disk], read: ReadRecord, *, points: ReadPoints | None = None, anew: bool = False
@@ -315,8 +313,8 @@ class Status:
     ) -> None:
         """Put the reports of all disks on record, and drop those of disks of which there is nothing to say any more.
 
-        The history of a disk is written too if its newest recovery point is not the one on record, as after a worker
-        died between the two writes.
+        The history of a disk is written too if a recovery point was sealed since it was, as where a worker died between
+        the two writes.
 
         Args:
             listed: lists what is on record.
@@ -406,7 +404,7 @@ class Status:
             read: reads its record.
             report: says what there is to say.
             points: reads its recovery points, if its history is to be written as well.
-            only_stale: whether to write the history only if its newest recovery point is not the disk's.
+            only_stale: whether to write the history only if a recovery point was sealed since it was.
             repeat: whether to log its state even if nothing has changed.
             anew: whether to write the row even if nothing has.
         """
@@ -418,21 +416,25 @@ class Status:
                     done = row is None or await self._drop(row)
                 else:
                     said = await report(record, row)
-                    is_known_so = only_stale and _has_newest(row, record)
-                    more = await self._history(disk, points, row, said) if points and not is_known_so else {}
+                    last = record.last_point if isinstance(record, DiskRecord) else None
+                    is_stale = last is not None and (row is None or row.values.get(_NEWEST, "") != last)
+                    more = {}
+                    if points and (is_stale or not only_stale):
+                        more = await self._history(disk, points, row, said, last or "")
                     done = await self._put(disk.key, said, row, more=more, repeat=repeat, anew=anew)
                 if done:
                     return
             log_event(Event.REPORT_FAILED, disk=disk.name, reason=_CONFLICTS)
 
-    async def _history(self, disk: Disk, points: ReadPoints, row: StatusRow | None, told: DiskReport) -> dict[str, str]:
+    async def _history(
+        self, disk: Disk, points: ReadPoints, row: StatusRow | None, told: DiskReport, last: str
+    ) -> dict[str, str]:
         """Write the history of a disk; nothing if its recovery points can't be read, which is logged."""
         with _logged(disk.name):
-            known = await points(disk)
             before = history.from_text(row.values.get(HISTORY)) if row else None
             late_after = timedelta(seconds=told.late_after_seconds)
-            found = history_of(known, self._now(), before=before, late_after=late_after)
-            return {HISTORY: history.to_text(found), _NEWEST: known[-1].time if known else ""}
+            found = history_of(await points(disk), self._now(), before=before, late_after=late_after)
+            return {HISTORY: history.to_text(found), _NEWEST: last}
         return {}
 
     async def _put(
@@ -504,13 +506,6 @@ def _logged(disk: str) -> Iterator[None]:
         log_event(Event.REPORT_FAILED, disk=disk, reason=explain(error))
 
 
-def _has_newest(row: StatusRow | None, record: DiskRecord | str) -> bool:
-    """Return whether the history in a row ends with the newest recovery point of a disk, or that can't be told."""
-    if isinstance(record, str):
-        return True
-    return row is not None and row.values.get(_NEWEST, "") == record.last_point
-
-
 def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
     """Make the row of a disk: for people who look at it, with the state as it is while the row is written."""
     columns = {"disk": seen.disk, "state": str(seen.state), "attention": seen.needs_attention}
@@ -520,7 +515,7 @@ def _disk_row(report: DiskReport, seen: DiskReport) -> dict[str, Any]:
 def _fitting(report: DiskReport) -> str:
     """Write all of a report into one property, whatever its texts quote: what JSON escapes takes up to six each."""
     sizes = (_DISK.dump_json(report.with_texts_of(most)).decode() for most in _TEXTS)
-    return next((text for text in sizes if len(text.encode("utf-16-le")) <= _PROPERTY_BYTES), "")
+    return next((text for text in sizes if fits_property(text)), "")
 
 
 def _ended_of(row: StatusRow | None) -> tuple[EndedJob, ...]:
