@@ -109,7 +109,7 @@ async def record_job[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept
 
 async def _still_open[Kept: (Restore, Inspection)](rows: JobRows[Kept], row: Kept) -> Kept | None:
     """Return the row that a job has already; None if it has ended, which is told again."""
-    found = await rows.find(row.known_disk, row.row_key)
+    found = await rows.find(row.disk, row.row_key)
     if found and found[0].has_ended:
         rows.tell_end(found[0])
         return None

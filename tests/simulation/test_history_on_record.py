@@ -1,22 +1,27 @@
 """The history beside each disk's report: written when its recovery points have changed, and at no other time."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
 from shared.azure.services import telling
-from shared.azure.tables.status import HISTORY
+from shared.azure.tables.status import ENDED_ROW, HISTORY
 from shared.model.disk import PageBlobDisk
 from shared.model.history import History
 from shared.model.job import JobKind
 from shared.model.names import DRILL_QUEUE, MANAGE_QUEUE, RESTORE_REQUESTS_QUEUE, VERIFY_QUEUE
 from shared.model.point import RecoveryPoint
 from tests.simulation.counted import CountedScene
+from tests.simulation.refusals import refusal
 from tests.simulation.reported import DAY, HALF_A_DAY, back_up, backed_up, key
 from tests.simulation.scenes import Scene
 from tests.simulation.small import make_small
+
+type Told = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +153,45 @@ async def test_the_jobs_of_all_kinds_that_have_ended_are_kept_with_what_came_of_
     assert all(job.said and job.disk == scene.disk.url for job in told)
     await back_up(scene)
     assert (await scene.services.status.read_all()).ended == told, "a tick leaves the row alone"
+
+
+@pytest.mark.parametrize(
+    ("queue", "asked", "kind"),
+    [
+        (VERIFY_QUEUE, {}, JobKind.VERIFY),
+        (RESTORE_REQUESTS_QUEUE, {"point": "2001-01-01T00:00:00Z"}, JobKind.RESTORE),
+        (RESTORE_REQUESTS_QUEUE, {"unknown": "field"}, JobKind.RESTORE),
+    ],
+)
+async def test_an_end_that_can_not_be_told_at_once_is_told_later(
+    queue: str, asked: dict[str, str], kind: JobKind
+) -> None:
+    scene = await backed_up()
+    rows = scene.services.status._rows  # noqa: SLF001 - the row's writes alone are to fail
+    put, failures = rows.put, 0
+
+    async def refused(row: str, values: dict[str, Any], etag: str | None) -> bool:
+        nonlocal failures
+        if row == ENDED_ROW and failures < 2:  # at the end of the step, and of its invocation
+            failures += 1
+            raise refusal(503, "ServerBusy")
+        return bool(await put(row, values, etag))
+
+    rows.put = refused
+    await ask(scene, queue, disk=scene.disk.url, **asked)
+    assert failures == 2
+    assert [job.kind for job in (await scene.services.status.read_all()).ended] == [kind]
+
+
+async def test_an_end_that_others_keep_from_being_told_is_logged(told: Told) -> None:
+    scene = await backed_up()
+
+    async def changed(*_: object) -> bool:
+        return False
+
+    scene.services.status._rows.put = changed  # noqa: SLF001 - each write meets another's
+    await ask(scene, VERIFY_QUEUE, disk=scene.disk.url)
+    assert "ended" in {event["disk"] for event in told("report-failed")}
 
 
 async def test_time_alone_changes_no_history() -> None:
